@@ -1,0 +1,123 @@
+"""The batched contract: an arena over arrays (BatchArena) and groups of its copies (ArenaPool)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marl.frame import Frame, Orders, over_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marl.spec import Spec
+
+
+class BatchArena:
+    """An arena over arrays: what the author of a fast arena writes, and what `Looped` makes of any other.
+
+    `attach` hands it the arrays of its copies; `step` reads `self.orders` and writes `self.frame` in place:
+    it starts tickets on parked copies whose `next_B` is set, applies actions elsewhere, and where a match ends starts
+    the next ticket at once (module's head). `variants[i]` are the options of tickets whose variant is i;
+    `add_variant` is called with options already checked against the capacities.
+    """
+
+    spec: Spec
+    frame: Frame
+    orders: Orders
+    copies: int
+
+    def attach(self, frame: Frame, orders: Orders) -> None:
+        """Take the arrays to read and write; the number of copies is theirs."""
+        self.frame, self.orders, self.copies = frame, orders, len(frame.ticket_B)
+
+    def add_variant(self, options: Mapping[str, Any]) -> int:
+        """Make options known; returns their index. SpecError where they do not fit the capacities."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Advance every copy by one step, in place."""
+        raise NotImplementedError
+
+    def view(self, copy: int) -> dict[str, Any]:
+        """What a spectator may see of a copy, as plain JSON."""
+        del copy
+        return {}
+
+    def close(self) -> None:
+        """Give back what the arena holds."""
+
+
+class ArenaPool:
+    """Copies of one arena in groups that are stepped independently: here (`LocalPool`) or in host processes (`HostPool`).
+
+    `frames[g]` and `orders[g]` belong to group g. `send(g)` starts a step of its copies, `receive(g)` waits for it
+    and returns the frame, valid until the next `send(g)`. The rest of the system can't tell the kinds apart.
+    """
+
+    spec: Spec
+    frames: Sequence[Frame]
+    orders: Sequence[Orders]
+
+    @property
+    def groups(self) -> int:
+        """How many groups."""
+        return len(self.frames)
+
+    @property
+    def copies(self) -> int:
+        """How many copies in all groups together."""
+        return sum(len(frame.ticket_B) for frame in self.frames)
+
+    def add_variant(self, options: Mapping[str, Any]) -> int:
+        """Make a set of options known to all copies; returns the index that tickets carry."""
+        raise NotImplementedError
+
+    def send(self, group: int = 0) -> None:
+        """Start a step of a group with what its orders say."""
+        raise NotImplementedError
+
+    def receive(self, group: int = 0) -> Frame:
+        """Wait for the step that `send` started and return its frame."""
+        raise NotImplementedError
+
+    def view(self, group: int, copy: int) -> dict[str, Any]:
+        """What a spectator may see of a copy, between `receive` and the next `send` of its group."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the copies and give back what they hold; safe to call twice."""
+
+    def __enter__(self) -> ArenaPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LocalPool(ArenaPool):
+    """Groups stepped in this process, in `send`: one BatchArena a group, in the order given."""
+
+    def __init__(self, arenas: Sequence[BatchArena], copies: int) -> None:
+        self._arenas = list(arenas)
+        self.spec = self._arenas[0].spec
+        blocks = [over_memory(self.spec, copies) for _ in self._arenas]
+        self.frames = [frame for frame, _ in blocks]
+        self.orders = [orders for _, orders in blocks]
+        for arena, frame, orders in zip(self._arenas, self.frames, self.orders, strict=True):
+            arena.attach(frame, orders)
+
+    def add_variant(self, options: Mapping[str, Any]) -> int:
+        return [arena.add_variant(options) for arena in self._arenas][0]
+
+    def send(self, group: int = 0) -> None:
+        self._arenas[group].step()
+
+    def receive(self, group: int = 0) -> Frame:
+        return self.frames[group]
+
+    def view(self, group: int, copy: int) -> dict[str, Any]:
+        return self._arenas[group].view(copy)
+
+    def close(self) -> None:
+        for arena in self._arenas:
+            arena.close()
