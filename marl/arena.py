@@ -12,7 +12,7 @@ from pettingzoo import ParallelEnv
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marl.errors import ActionError, ConfigError, SpecError, UnknownNameError
-from marl.spaces import encode_action, leaves, mask_size, to_json
+from marl.spaces import action_size, encode_action, leaves, mask_size, to_json
 
 BySeat = Mapping[str, Any]
 
@@ -78,6 +78,7 @@ class Arena(ParallelEnv[str, Any, Any]):
         self._observation_spaces = {seat: self._outer_space(seat) for seat in self.possible_agents}
         self._action_spaces = {seat: self._by_role(self.action, seat) for seat in self.possible_agents}
         self._action_json = {seat: to_json(space) for seat, space in self._action_spaces.items()}
+        self._action_rows = {seat: np.zeros(action_size(leaves(data))) for seat, data in self._action_json.items()}
         self._returns: dict[str, float] = {}
         self._steps = 0
 
@@ -188,8 +189,7 @@ class Arena(ParallelEnv[str, Any, Any]):
             got = f"actions for {sorted(actions)}"
             raise ActionError(name, got=got, expected=f"one for each of {self.agents}", remedy="Call reset when none lives.")
         for seat, action in actions.items():
-            row = np.zeros(64 if not isinstance(action, np.ndarray) else max(64, action.size))
-            encode_action(self._action_json[seat], action, row, f"{name}: action of {seat}")
+            encode_action(self._action_json[seat], action, self._action_rows[seat], f"{name}: action of {seat}")
 
 
 def role_name(seat: str) -> str:
