@@ -1,0 +1,288 @@
+"""The ledger: the append-only record from which ratings, payoffs, schedules and stages are computed.
+
+One process writes, any number read. Blocks are committed whole, in groups, one transaction a group: a block
+is in the ledger with all its matches and seats, or it is not there at all, whenever the writer dies. Writing
+the same again is nothing new; writing something else under a name that is taken is an error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from league import rows, schema
+from league.block import BlockResult
+from league.player import Player
+from marl.errors import LedgerError
+from marl.spec import content_hash
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """What a training task saw of one lineup, from its learner's side.
+
+    n matches, mean and M2 (sum of squared deviations) of its score, and wins, draws and losses against the
+    others.
+    """
+
+    player: str
+    lineup: Mapping[str, str]
+    stage: str
+    n: int
+    mean: float
+    m2: float
+    wins: int
+    draws: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A finished task: its place in the run, what it was, the hash of its inputs, and its result."""
+
+    run: str
+    index: int
+    kind: str
+    hash: str
+    result: Mapping[str, Any]
+
+
+class Ledger:
+    """An open ledger. Made by `Ledger.open`; usable as a context manager."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._where = f"ledger {schema.shown(engine.url)}"
+
+    @classmethod
+    def open(cls, where: str | Path, *, create: bool = True) -> Self:
+        """Open the ledger at a path (SQLite) or URL, and make it where there is none and `create` is true.
+
+        Raises LedgerError: no such ledger, not a ledger, not reachable, not writable, or of a newer schema.
+        """
+        url = schema.address(where)
+        if url.get_backend_name() == "sqlite" and not create and not Path(url.database or "").is_file():
+            raise LedgerError(
+                f"ledger {url.database}",
+                got="no such file",
+                expected="a ledger",
+                remedy="Name the folder of a run.",
+            )
+        ledger = cls(schema.connect(where))
+        try:
+            ledger._check_schema(create=create)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Give the connections back; safe to call twice."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Writing.
+
+    def add_players(self, players: Sequence[Player]) -> None:
+        """Enter players into the roster; parents before their children."""
+        with self._transaction(writes=True) as connection:
+            self._insert_players(connection, players)
+
+    def commit(self, blocks: Sequence[BlockResult]) -> int:
+        """Record whole blocks in one transaction; returns how many were new. Then they are on the disk."""
+        with self._transaction(writes=True) as connection:
+            return self._insert_blocks(connection, blocks)
+
+    def commit_task(
+        self,
+        task: TaskRecord,
+        blocks: Sequence[BlockResult] = (),
+        training: Sequence[TrainingRow] = (),
+        players: Sequence[Player] = (),
+    ) -> bool:
+        """Record a finished task with all that it found, in one transaction; returns whether it was new."""
+        digest = content_hash([asdict(task), [asdict(row) for row in training]])
+        row = {**asdict(task), "digest": digest, "committed_at": time.time()}
+        with self._transaction(writes=True) as connection:
+            known = rows.find(connection, schema.tasks.c.digest, run=task.run, index=task.index)
+            if known is not None:
+                self._same(f"task {task.index} of run {task.run}", known, digest)
+            self._insert_players(connection, players)
+            self._insert_blocks(connection, blocks)
+            if known is not None:
+                return False
+            connection.execute(schema.tasks.insert(), row)
+            entries = [
+                asdict(entry) | {"lineup": list(map(list, entry.lineup.items()))} for entry in training
+            ]
+            keyed = [
+                {**row, "run": task.run, "task": task.index, "place": i} for i, row in enumerate(entries)
+            ]
+            rows.insert(connection, schema.training, keyed)
+            return True
+
+    def note(self, run: str, event: str, detail: Mapping[str, Any]) -> None:
+        """Add a line to the audit trail: what a person may ask about later, and nothing is computed from."""
+        row = {"run": run, "event": event, "detail": dict(detail), "noted_at": time.time()}
+        with self._transaction(writes=True) as connection:
+            connection.execute(schema.audit.insert(), row)
+
+    # Reading.
+
+    def players(self) -> dict[str, Player]:
+        """The roster by id, in the order of ids."""
+        table = schema.players
+        fields = ("id", "kind", "name", "spec", "roles", "parent", "anchor")
+        with self._transaction() as connection:
+            entries = connection.execute(sa.select(*(table.c[name] for name in fields))).mappings().all()
+        found = [Player.from_json(dict(entry)) for entry in entries]
+        return {player.id: player for player in sorted(found, key=lambda player: player.id)}
+
+    def blocks(
+        self,
+        *,
+        run: str | None = None,
+        purpose: str | None = None,
+        stage: str | None = None,
+        arena: str | None = None,
+        tasks: Sequence[int] | None = None,
+    ) -> list[BlockResult]:
+        """The blocks that fit what is asked for, in the order of their plans, whenever they were written."""
+        wanted = {"run": run, "purpose": purpose, "stage": stage, "arena": arena}
+        table = schema.blocks
+        query = sa.select(table, schema.options.c.value).join(schema.options)
+        for name, value in wanted.items():
+            query = query if value is None else query.where(table.c[name] == value)
+        query = query if tasks is None else query.where(table.c.task.in_(tasks))
+        with self._transaction() as connection:
+            return rows.read_blocks(connection, query)
+
+    def has_block(self, block: str) -> bool:
+        """Whether the block of that id is recorded: then it need not be played again."""
+        with self._transaction() as connection:
+            return rows.find(connection, schema.blocks.c.id, id=block) is not None
+
+    def task(self, run: str, index: int) -> TaskRecord | None:
+        """A finished task, or None."""
+        return next((task for task in self.tasks(run) if task.index == index), None)
+
+    def tasks(self, run: str) -> list[TaskRecord]:
+        """The finished tasks of a run, by index."""
+        table = schema.tasks
+        query = sa.select(*(table.c[name] for name in ("run", "index", "kind", "hash", "result")))
+        with self._transaction() as connection:
+            found = connection.execute(query.where(table.c.run == run).order_by(table.c.index)).mappings()
+            return [TaskRecord(**row) for row in found]
+
+    def training(self, run: str) -> list[tuple[int, TrainingRow]]:
+        """What the training tasks of a run saw: (task, row), in the order of the plan."""
+        table = schema.training
+        query = sa.select(table).where(table.c.run == run).order_by(table.c.task, table.c.place)
+        with self._transaction() as connection:
+            found = [dict(row) for row in connection.execute(query).mappings()]
+        for row in found:
+            del row["run"], row["place"]
+            row["lineup"] = dict(row["lineup"])
+        return [(row.pop("task"), TrainingRow(**row)) for row in found]
+
+    def audit(self, run: str) -> list[tuple[str, dict[str, Any]]]:
+        """The audit trail of a run: (event, detail), oldest first."""
+        table = schema.audit
+        query = sa.select(table.c.event, table.c.detail).where(table.c.run == run).order_by(table.c.id)
+        with self._transaction() as connection:
+            return [(row.event, row.detail) for row in connection.execute(query)]
+
+    # Within a transaction.
+
+    @contextmanager
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise LedgerError(
+                self._where,
+                got=f"{type(error.orig).__name__}: {str(error.orig).splitlines()[0]}",
+                expected="a data base that can be read and written",
+                remedy="Check path, rights, disk space and that it is a ledger.",
+            ) from error
+
+    def _check_schema(self, *, create: bool) -> None:
+        with self._transaction(writes=create) as connection:
+            names = set(sa.inspect(connection).get_table_names())
+            if not names and create:
+                schema.metadata.create_all(connection)
+                connection.execute(schema.meta.insert(), {"key": "schema", "value": str(schema.VERSION)})
+                return
+            version = rows.find(connection, schema.meta.c.value, key="schema") if "meta" in names else None
+        if version is None:
+            raise LedgerError(
+                self._where,
+                got=f"tables {', '.join(sorted(names)) or '(none)'}",
+                expected="a ledger",
+                remedy="Give it an empty data base or file of its own.",
+            )
+        if int(version) != schema.VERSION:
+            raise LedgerError(
+                self._where,
+                got=f"schema {version}",
+                expected=f"schema {schema.VERSION}",
+                remedy="Upgrade this package."
+                if int(version) > schema.VERSION
+                else "Read it with the older package.",
+            )
+
+    def _insert_players(self, connection: sa.Connection, players: Sequence[Player]) -> None:
+        for player in players:
+            known = rows.find(connection, schema.players.c.digest, id=player.id)
+            if known is None:
+                row = {**player.to_json(), "digest": player.digest, "created_at": time.time()}
+                connection.execute(schema.players.insert(), row)
+            else:
+                self._same(f"player {player.id}", known, player.digest)
+
+    def _insert_blocks(self, connection: sa.Connection, blocks: Sequence[BlockResult]) -> int:
+        columns = (schema.blocks.c.id, schema.blocks.c.digest)
+        found = rows.select_in(connection, columns, schema.blocks.c.id, [block.plan.id for block in blocks])
+        known = {row["id"]: row["digest"] for row in found}
+        new: list[BlockResult] = []
+        for block in blocks:
+            name, digest = block.plan.id, block.digest
+            if name in known:
+                self._same(f"block {name}", known[name], digest)
+            else:
+                known[name] = digest
+                new.append(block)
+        self._insert_options(connection, new)
+        now = time.time()
+        rows.insert(connection, schema.blocks, [rows.block_row(block, now) for block in new])
+        rows.insert(connection, schema.matches, [row for block in new for row in rows.match_rows(block)])
+        rows.insert(connection, schema.seats, [row for block in new for row in rows.seat_rows(block)])
+        return len(new)
+
+    def _insert_options(self, connection: sa.Connection, blocks: Sequence[BlockResult]) -> None:
+        options = {rows.options_hash(block.plan): dict(block.plan.options) for block in blocks}
+        column = schema.options.c.hash
+        known = {row["hash"] for row in rows.select_in(connection, (column,), column, list(options))}
+        new = [{"hash": name, "value": value} for name, value in options.items() if name not in known]
+        rows.insert(connection, schema.options, new)
+
+    def _same(self, what: str, known: str, digest: str) -> None:
+        if known != digest:
+            raise LedgerError(
+                f"{self._where}, {what}",
+                got=f"content {digest}",
+                expected=f"content {known}, which is recorded",
+                remedy="What is written is never changed; use another name or run.",
+            )
