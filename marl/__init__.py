@@ -1,0 +1,1 @@
+"""Arenas, seats, hosts, play and the gateway: the contract and the machinery."""

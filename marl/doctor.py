@@ -1,0 +1,191 @@
+"""What `marl doctor` looks at: is this machine, this Python and this installation fit to run the platform?
+
+A package is looked up, not loaded (zmq by its own check only), so that examining is quick and never crashes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = ("marl", "arenas", "agents", "league")
+OLDEST_PYTHON = (3, 11)
+# Extra -> the package that it brings, and what stays out without it.
+EXTRAS = {
+    "torch": ("torch", "learners stay out; scripted and external agents work"),
+    "physics": ("pybullet", "the assembly arena stays out (wheels exist for Python 3.11 only)"),
+    "supersuit": ("supersuit", "SuperSuit wrappers around third-party arenas stay out"),
+    "data": ("bokeh_sampledata", "real daily prices stay out; synthetic fundamentals work"),
+    "web": ("fastapi", "the dashboard stays out; report.html works"),
+}
+NEEDED_SHM_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    `ok` is the finding, `detail` says what was found, `remedy` what to do (empty if ok). Where `required` is
+    false, the platform works without it and `detail` says what stays out.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    required: bool = True
+
+
+def examine(run_folder: Path) -> list[Check]:
+    """Make every check, in the order in which their faults explain each other.
+
+    Args:
+        run_folder: where runs are written; it need not exist yet.
+    """
+    return [
+        check_python(),
+        check_packages(),
+        *(check_extra(extra) for extra in EXTRAS),
+        check_shared_memory(),
+        check_loopback(),
+        check_curve(),
+        check_run_folder(run_folder),
+    ]
+
+
+def check_python() -> Check:
+    """The interpreter is recent enough, and the platform is one that we know."""
+    found = f"Python {platform.python_version()} on {platform.system()}"
+    if sys.version_info < OLDEST_PYTHON:
+        return Check("python", ok=False, detail=found, remedy="Use Python 3.11 or newer.")
+    if platform.system() == "Windows":
+        return Check("python", ok=False, detail=found, remedy="Use WSL: hosts need Unix sockets.")
+    return Check("python", ok=True, detail=found)
+
+
+def check_packages() -> Check:
+    """The four packages lie side by side; another distribution also installs one called `agents`.
+
+    Cheap enough (no import of the three others) for the CLI to make at each start.
+    """
+    folders = {name: _folder(name) for name in PACKAGES}
+    home = Path(__file__).resolve().parent.parent
+    strangers = {
+        name: folder for name, folder in folders.items() if folder is not None and folder.parent != home
+    }
+    if strangers:
+        told = "; ".join(f"{folder} shadows {home / name}" for name, folder in strangers.items())
+        return Check(
+            "packages",
+            ok=False,
+            detail=told,
+            remedy="Use an environment of its own (make setup), without the other distribution.",
+        )
+    missing = [name for name, folder in folders.items() if folder is None]
+    if missing:
+        return Check(
+            "packages",
+            ok=False,
+            detail=f"no package {', '.join(missing)} beside marl in {home}",
+            remedy="Install the whole distribution again: pip install --force-reinstall marl-league.",
+        )
+    return Check("packages", ok=True, detail=f"{', '.join(PACKAGES)} side by side in {home}")
+
+
+def _folder(name: str) -> Path | None:
+    """Folder that `import name` would load; None if there is none, or only one without __init__.py."""
+    loaded = sys.modules.get(name)
+    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).resolve().parent
+
+
+def check_extra(extra: str) -> Check:
+    """The package of an extra can be found (it is not loaded)."""
+    package, without = EXTRAS[extra]
+    if importlib.util.find_spec(package) is not None:
+        return Check(f"extra {extra}", ok=True, detail=f"{package} is installed", required=False)
+    return Check(
+        f"extra {extra}",
+        ok=False,
+        detail=f"{package} is not installed: {without}",
+        remedy=f"pip install 'marl-league[{extra}]'",
+        required=False,
+    )
+
+
+def check_shared_memory(folder: Path = Path("/dev/shm")) -> Check:  # noqa: S108 # what is examined is this very folder
+    """Containers give /dev/shm 64 MB by default, which a few hosts with image observations use up."""
+    if not folder.is_dir():
+        return Check(
+            "shared memory", ok=True, detail=f"no {folder} here; mapped files are used", required=False
+        )
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < NEEDED_SHM_BYTES:
+        return Check(
+            "shared memory",
+            ok=False,
+            detail=f"{free / 2**20:.0f} MiB free in {folder}",
+            remedy="Give the container more, as with docker run --shm-size=1g.",
+            required=False,
+        )
+    return Check("shared memory", ok=True, detail=f"{free / 2**20:.0f} MiB free in {folder}", required=False)
+
+
+def check_loopback() -> Check:
+    """A port can be bound on 127.0.0.1: external agents come in there."""
+    try:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+    except OSError as error:
+        return Check(
+            "loopback",
+            ok=False,
+            detail=f"no port on 127.0.0.1 ({error.strerror})",
+            remedy="Allow loopback sockets in the sandbox or container.",
+        )
+    return Check("loopback", ok=True, detail=f"bound 127.0.0.1, port {port}")
+
+
+def check_curve() -> Check:
+    """ZeroMQ can encrypt: hosts on other machines refuse to bind without it."""
+    try:
+        zmq = importlib.import_module("zmq")
+    except ImportError as error:
+        return Check("zeromq", ok=False, detail=str(error), remedy="pip install pyzmq")
+    version = f"libzmq {zmq.zmq_version()}"
+    if not zmq.has("curve"):
+        return Check(
+            "zeromq",
+            ok=False,
+            detail=f"{version} without CURVE: hosts work on this machine only",
+            remedy="Install the pyzmq wheel instead of a build against a system libzmq.",
+            required=False,
+        )
+    return Check("zeromq", ok=True, detail=f"{version} with CURVE")
+
+
+def check_run_folder(folder: Path) -> Check:
+    """Runs can be written; the folder, or the nearest one above it that exists, takes a file."""
+    place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".marl-doctor-"):
+            pass
+    except OSError as error:
+        return Check(
+            "run folder",
+            ok=False,
+            detail=f"{place} takes no file ({error.strerror})",
+            remedy="Make it writable, or name another folder for runs.",
+        )
+    return Check("run folder", ok=True, detail=f"{folder} can be written")
