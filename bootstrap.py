@@ -49,7 +49,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 
 INSTALL_NOTICE = """\
 Making .venv: pip downloads about 0.5 GB (several GB more where it finds no CPU build of torch);
-the result takes about 1.5 GB of disk, and 1 to 3 minutes. Later runs need no network."""
+the result takes about 2 GB of disk, and 1 to 3 minutes. Later runs need no network."""
 DEMO_NOTICE = "After that the demo league runs: under 4 minutes on 2 cores."
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ConnectionError|ProxyError"
@@ -214,7 +214,7 @@ def _install(extras: str, task: str) -> None:
     if not fresh and _pip(["--no-index", "--no-build-isolation", *target]):
         return
     if not fresh:
-        print(f"{task}: pyproject.toml or constraints.txt changed; updating .venv", flush=True)
+        print(f"{task}: bringing .venv up to date", flush=True)
     if not _pip(["--retries", "2", *target]):
         lines = LOG.read_text(errors="replace").splitlines()
         if any(NO_NETWORK.search(line) for line in lines):
