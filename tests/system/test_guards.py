@@ -18,7 +18,9 @@ FORBIDDEN = {
     "global seeding, which couples everything that draws": (
         r"\b(?:np|numpy)\.random\.seed\(|\btorch\.(?:cuda\.)?manual_seed(?:_all)?\(|(?<![\w.])random\.seed\("
     ),
-    "NumPy's global generator": r"\b(?:np|numpy)\.random\.(?:rand|randn|randint|random|choice|shuffle|permutation)\(",
+    "NumPy's global generator": (
+        r"\b(?:np|numpy)\.random\.(?:rand|randn|randint|random|choice|shuffle|permutation)\("
+    ),
 }
 
 
