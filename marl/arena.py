@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -49,10 +49,11 @@ class Step:
 class Arena(ParallelEnv[str, Any, Any]):
     """A world in a few hooks. Write `seats`, `observation`, `action`, `max_steps`, and `setup`, `observe`, `advance`.
 
-    `seats`: their names, a tuple or a property of `self.options`; a seat's role is its name without the number.
+    `seats`: their names; a seat's role is its name without the number.
     `observation`, `action`: a gymnasium space, or a mapping from role to space. `max_steps`: the time limit, which
     truncates (0: none). `teams`: team name to seats; default one team a seat. `version`: change it when scores change.
-    Optional hooks: `mask(seat)`, `state()`, `scores()`, `view()`, and an `Options` class inside.
+    Any of these that follow `self.options` are set in `declare()`. Optional: `Options`, and the hooks `present()`,
+    `mask(seat)`, `state()`, `scores()`, `view()`.
     """
 
     seats: tuple[str, ...] = ()
@@ -64,13 +65,14 @@ class Arena(ParallelEnv[str, Any, Any]):
     higher_is: str = "higher is better"
     forfeit_score: float = 0.0
 
-    Options: ClassVar[type[Options]] = Options
-    metadata: ClassVar[dict[str, Any]] = {"name": "arena", "render_modes": []}  # type: ignore[misc]  # PettingZoo's is not a ClassVar
+    Options: type[Any] = Options
+    options: Any
     render_mode: str | None = None
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # the fields of Options
         self.options = self.Options.read(type(self).__name__, options)
-        self.metadata = {"name": type(self).__name__, "render_modes": [], "is_parallelizable": True}  # type: ignore[misc]
+        self.declare()
+        self.metadata = {"name": type(self).__name__, "render_modes": [], "is_parallelizable": True}
         self.possible_agents = list(self.seats)
         self.agents: list[str] = []
         self.masked = type(self).mask is not Arena.mask
@@ -81,6 +83,9 @@ class Arena(ParallelEnv[str, Any, Any]):
         self._action_rows = {seat: np.zeros(action_size(leaves(data))) for seat, data in self._action_json.items()}
         self._returns: dict[str, float] = {}
         self._steps = 0
+
+    def declare(self) -> None:
+        """Set those of `seats`, `observation`, `action`, `max_steps`, `teams` that follow `self.options`."""
 
     def setup(self, rng: np.random.Generator) -> None:
         """Begin a match: put the world in a start drawn from `rng`, and keep `rng` for the match's own randomness."""

@@ -1,0 +1,45 @@
+"""The arenas that come with the platform: short names, and `make` for notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marl.errors import UnknownNameError
+from marl.loading import ArenaRef, load, make_env
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ARENAS", "full_spec", "make"]
+
+ARENAS: Mapping[str, str] = {
+    "biased_rps": "arenas.matrix:BiasedRPS",
+    "climbing": "arenas.matrix:Climbing",
+    "identity": "arenas.identity:Identity",
+    "matching_pennies": "arenas.matrix:MatchingPennies",
+    "penalty": "arenas.matrix:Penalty",
+    "prisoners_dilemma": "arenas.matrix:PrisonersDilemma",
+    "trading": "arenas.trading:TradingBatch",
+}
+"""Short name to full spec."""
+
+
+def full_spec(name: str) -> str:
+    """The full spec of a short name; full specs ("package.module:Attribute", "package.module") pass through."""
+    if name in ARENAS:
+        return ARENAS[name]
+    if ":" in name or "." in name:
+        return name
+    raise UnknownNameError("arena", name, ARENAS)
+
+
+def make(name: str, **options: Any) -> Any:  # noqa: ANN401  # a PettingZoo environment
+    """A plain PettingZoo environment: a parallel one for our own arenas, as it comes for others."""
+    from marl.batch import BatchArena  # noqa: PLC0415  # `import arenas` stays light
+    from marl.single import Single  # noqa: PLC0415
+
+    spec = full_spec(name)
+    target = load(spec)
+    if isinstance(target, type) and issubclass(target, BatchArena):
+        return Single(target(options, None))  # type: ignore[call-arg]  # the batched arenas' constructor
+    return make_env(ArenaRef(spec), options)
