@@ -1,0 +1,122 @@
+"""The trusted plane's messages: msgpack headers over ZeroMQ, errors as data, and where a host may listen.
+
+A message is a header, and behind it raw frames where arrays travel (`marl.hosting.plane`). A header is a msgpack list:
+its kind, the incarnation of the host it concerns, and what the kind brings:
+
+    HELLO    {protocol, arena, groups, variants, owner}   owner to host, first; the host answers SPEC
+    ATTACH   {plane, hash, copies, start, stop}           owner to host; the host answers READY
+    STEP     group, step            [+ orders]            owner to host; the host answers DONE
+    VARIANT  number, options                              owner to host; the host answers ANSWER: index
+    VIEW     number, group, copy                          owner to host; the host answers ANSWER: plain JSON
+    BYE                                                   owner to host: end
+    SPEC     {spec, memory}                               host to owner; memory: it holds the shared memory's descriptor
+    READY                                                 host to owner
+    DONE     group, step, busy_s    [+ frame [+ last]]    host to owner; busy_s: seconds spent in steps so far
+    ANSWER   number, value                                host to owner
+    FAULT    {group, number, error}                       host to owner; a group of -1 and a number of -1: while starting
+
+Steps are idempotent by (incarnation, step): a host that hears a step again repeats its answer and does not step.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+import zmq
+
+from marl import errors
+from marl.errors import HostError, MarlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROTOCOL = 1
+"""Version of the messages above."""
+
+HELLO, ATTACH, STEP, VARIANT, VIEW, BYE = range(6)
+SPEC, READY, DONE, ANSWER, FAULT = range(16, 21)
+
+NEVER = -1
+"""The group or request of a FAULT that concerns none."""
+
+pack = msgpack.Packer(autoreset=True).pack
+_SOCKET_FOLDER_MODE = 0o700
+_LONGEST_PATH = 100
+
+
+def unpack(header: bytes) -> list[Any]:
+    """The list that `pack` wrote; HostError where it is anything else."""
+    try:
+        message = msgpack.unpackb(header)
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise HostError("hosting: header", got=f"{header[:32]!r}", expected="a msgpack list") from error
+    if not isinstance(message, list) or len(message) < 2:
+        raise HostError("hosting: header", got=f"{message!r}"[:80], expected="[kind, incarnation, ...]")
+    return message
+
+
+def socket(context: zmq.Context[Any], kind: int, outstanding: int) -> zmq.Socket[Any]:
+    """A socket that never waits when it closes and has room for `outstanding` messages to each peer."""
+    made: zmq.Socket[Any] = context.socket(kind)
+    made.linger = 0
+    made.sndhwm = made.rcvhwm = 16 + outstanding
+    # A host takes a while to bind; the first attempts to reach it fail.
+    made.reconnect_ivl = 5
+    made.handshake_ivl = 10_000
+    if kind == zmq.ROUTER:
+        made.router_mandatory = 1
+    return made
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Raise HostError unless a host without keys may listen there: `ipc://` in a folder of ours, or TCP on loopback."""
+    scheme, _, rest = endpoint.partition("://")
+    if scheme == "ipc":
+        if len(rest) > _LONGEST_PATH:
+            raise HostError(
+                f"hosting: {endpoint}",
+                got=f"a path of {len(rest)} characters",
+                expected=f"at most {_LONGEST_PATH}, as the system's sockets demand",
+                remedy="Set TMPDIR to a shorter path.",
+            )
+        return
+    host = rest.rpartition(":")[0].strip("[]")
+    if scheme != "tcp":
+        raise HostError(f"hosting: {endpoint}", got=f"transport {scheme!r}", expected="ipc:// or tcp://")
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise HostError(
+            f"hosting: {endpoint}",
+            got="an address that others can reach, without CURVE keys",
+            expected="a loopback address, by number",
+            remedy="Listen on tcp://127.0.0.1:PORT, or on ipc://.",
+        )
+
+
+def error_to_wire(error: BaseException) -> dict[str, str]:
+    """An error as data: its class by name, its parts, its traceback."""
+    if isinstance(error, MarlError):
+        parts = {"where": error.where, "got": error.got, "expected": error.expected, "remedy": error.remedy}
+    else:
+        parts = {"where": "", "got": f"{type(error).__name__}: {error}", "expected": "", "remedy": ""}
+    return {"code": type(error).__name__, **parts, "traceback": "".join(traceback.format_exception(error))}
+
+
+def error_from_wire(data: Mapping[str, str], where: str) -> MarlError:
+    """The typed error that `error_to_wire` wrote, with the host's traceback as a note; HostError for foreign classes."""
+    kind = getattr(errors, data["code"], None)
+    if isinstance(kind, type) and issubclass(kind, MarlError):
+        error = kind.__new__(kind)
+        MarlError.__init__(
+            error, data["where"], got=data["got"], expected=data["expected"], remedy=data["remedy"]
+        )
+    else:
+        error = HostError(where, got=data["got"], expected="a host without an error of its own")
+    error.add_note(f"{where} said:\n{data['traceback']}")
+    return error
