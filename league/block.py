@@ -8,7 +8,7 @@ the clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
@@ -50,9 +50,9 @@ class MatchPlan:
 class BlockPlan:
     """A block to be played: what is fixed before its first match begins.
 
-    `lineups` are the rotations, resolved; `roles` says the role of each seat. `task` and `position` are the
-    block's place in the plan of `run`: everything that reads blocks orders them by it, never by when they
-    were finished.
+    `lineups` are the rotations, resolved; `roles` and `teams` say the role and the team of each seat. `task`
+    and `position` are the block's place in the plan of `run`: everything that reads blocks orders them by it,
+    never by when they were finished.
     """
 
     run: str
@@ -66,6 +66,7 @@ class BlockPlan:
     seed: int
     roles: Mapping[str, str]
     lineups: tuple[Lineup, ...]
+    teams: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.purpose not in PURPOSES:
@@ -95,6 +96,7 @@ class BlockPlan:
         data = {f.name: getattr(self, f.name) for f in fields(BlockPlan)}
         data["options"] = dict(self.options)
         data["roles"] = [list(pair) for pair in self.roles.items()]
+        data["teams"] = [list(pair) for pair in self.teams.items()]
         data["lineups"] = [[list(pair) for pair in lineup.items()] for lineup in self.lineups]
         return data
 
@@ -102,7 +104,8 @@ class BlockPlan:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` wrote."""
         lineups = tuple(dict(lineup) for lineup in data["lineups"])
-        return cls(**{**data, "roles": dict(data["roles"]), "lineups": lineups})
+        seats = {"roles": dict(data["roles"]), "teams": dict(data["teams"])}
+        return cls(**{**data, **seats, "lineups": lineups})
 
 
 @dataclass(frozen=True)
@@ -250,6 +253,7 @@ def plan_block(
         seed=seed,
         roles={seat: role.name for role in spec.roles for seat in role.seats},
         lineups=rotations(lineup, roles, spec.teams, covers),
+        teams={seat: team for team, seats in spec.teams.items() for seat in seats},
     )
 
 
@@ -272,6 +276,11 @@ def plan_matches(block: BlockPlan) -> list[MatchPlan]:
         )
         for index, lineup in enumerate(block.lineups)
     ]
+
+
+def counted(blocks: Iterable[BlockResult]) -> list[BlockResult]:
+    """The blocks that count: whole ones, in the order of their plans, however they come."""
+    return sorted((block for block in blocks if not block.void), key=lambda block: block.plan.order)
 
 
 def rank_seats(

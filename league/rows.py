@@ -83,7 +83,19 @@ def _match(row: Mapping[str, Any], seats: Sequence[Mapping[str, Any]]) -> MatchR
 
 
 def _plan(row: Mapping[str, Any]) -> BlockPlan:
-    names = ("run", "task", "position", "arena", "version", "stage", "purpose", "seed", "roles", "lineups")
+    names = (
+        "run",
+        "task",
+        "position",
+        "arena",
+        "version",
+        "stage",
+        "purpose",
+        "seed",
+        "roles",
+        "lineups",
+        "teams",
+    )
     return BlockPlan.from_json({**{name: row[name] for name in names}, "options": row["value"]})
 
 

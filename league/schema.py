@@ -63,6 +63,7 @@ blocks = sa.Table(
     sa.Column("purpose", sa.String(16), nullable=False),
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("teams", sa.JSON, nullable=False),
     sa.Column("lineups", sa.JSON, nullable=False),
     sa.Column("digest", _HASH, nullable=False),
     sa.Column("committed_at", sa.Double, nullable=False),

@@ -18,7 +18,6 @@ from league.block import (
     plan_block,
     plan_matches,
     rank_seats,
-    rotations,
 )
 from league.rotation import rotations
 from marl.errors import ConfigError, LedgerError
@@ -94,11 +93,9 @@ def test_team_mates_stay_team_mates() -> None:
 
 def _plan(lineup: Mapping[str, str], **changes: Any) -> BlockPlan:
     spec = Spec("toy", "1", {"size": 3}, (Role("s", ("s_0", "s_1"), DISCRETE, DISCRETE),), {})
-    return plan_block(
-        spec,
-        lineup,
-        **{"seed": 9, "run": "r", "task": 1, "position": 2, "purpose": "gate", "stage": "x"} | changes,
-    )
+    fixed: dict[str, Any] = {"seed": 9, "run": "r", "task": 1, "position": 2, "purpose": "gate", "stage": "x"}
+    fixed.update(changes)
+    return plan_block(spec, lineup, **fixed)
 
 
 def test_matches_share_the_seed_and_have_numbers_of_their_own() -> None:

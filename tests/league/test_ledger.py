@@ -230,7 +230,8 @@ def test_a_killed_writer_leaves_whole_blocks_only(tmp_path: Path, duel: Duel) ->
         start = groups
     with sqlite3.connect(path) as connection:
         counts = connection.execute(
-            "SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM matches), (SELECT count(*) FROM seats)"
+            "SELECT * FROM (SELECT count(*) FROM blocks)"
+            ", (SELECT count(*) FROM matches), (SELECT count(*) FROM seats)"
         ).fetchone()
     connection.close()
     assert counts == (len(blocks), 4 * len(blocks), 8 * len(blocks))

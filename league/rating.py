@@ -1,0 +1,199 @@
+"""Ratings from one joint fit of all matches, with intervals from the block bootstrap.
+
+The model stands in `bradley_terry.py`; Elo is 400 / ln 10 times its log-odds. Scripted anchors can be pinned;
+otherwise the mean is 0. Nothing depends on the order in which matches were finished.
+
+Axes: P players, Q parameters (players, then seats), S resamples, B blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from league.block import BlockResult, counted
+from league.bootstrap import LEVEL, block_weights, interval
+from league.bradley_terry import Fit
+from league.comparisons import Comparisons, compare
+from league.payoff import meetings
+from marl.errors import LedgerError, UnknownNameError
+
+ELO = 400 / math.log(10)
+"""Elo points in one unit of log-odds."""
+PSEUDO_WINS = 0.5
+"""Wins both ways that a pair gets where results alone leave a rating infinite: an unbeaten player, say."""
+_CHUNK = 128
+"""Resamples fitted at once: bounds the memory."""
+
+
+@dataclass(frozen=True)
+class StandingsRow:
+    """A player's place; `low` and `high` bound its rating at 95 %, and are None below two blocks.
+
+    `rank_low` to `rank_high` are the ranks that the intervals leave open. `win_rate` is (W + D/2) / G over
+    all meetings with others, `mean_score` the mean over matches of the score of its seats.
+    """
+
+    player: str
+    rating: float
+    low: float | None
+    high: float | None
+    rank: int
+    rank_low: int
+    rank_high: int
+    matches: int
+    blocks: int
+    win_rate: float
+    mean_score: float
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The published table, best first. `seat_effects` in Elo, relative to the mean of the seats of a role.
+
+    `linked`: wins connect all players; if not, pseudo-wins keep ratings finite and intervals show how open
+    they are.
+    """
+
+    rows: tuple[StandingsRow, ...]
+    anchors: Mapping[str, float]
+    seat_effects: Mapping[str, float]
+    linked: bool
+    blocks: int
+    void_blocks: int
+    resamples: int
+    level: float = LEVEL
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass
+class _Tally:
+    """What is counted of a player over the matches in which it met another."""
+
+    matches: int = 0
+    blocks: int = 0
+    games: int = 0
+    points: float = 0.0
+    score: float = 0.0
+
+
+def rate(
+    blocks: Iterable[BlockResult],
+    rng: np.random.Generator,
+    *,
+    anchors: Mapping[str, float] | None = None,
+    resamples: int = 1000,
+    pseudo_wins: float = PSEUDO_WINS,
+) -> Standings:
+    """Rate everybody who met somebody, from whole blocks of one arena; void blocks do not count.
+
+    `anchors` pins players to Elo ratings. Raises LedgerError where nobody met, or for several arenas at once,
+    and UnknownNameError for an anchor that did not play.
+    """
+    given = list(blocks)
+    ordered = counted(given)
+    arenas = sorted({block.plan.arena for block in ordered})
+    if len(arenas) > 1:
+        raise LedgerError("standings", got=f"blocks of {', '.join(arenas)}", expected="blocks of one arena")
+    data = compare(ordered)
+    if not data.players:
+        raise LedgerError(
+            "standings", got=f"{len(ordered)} blocks", expected="a block in which two players met"
+        )
+    pins = {name: elo / ELO for name, elo in (anchors or {}).items()}
+    for name in pins:
+        if name not in data.players:
+            raise UnknownNameError("standings: anchor", name, data.players)
+    fit = Fit(data, pins, pseudo_wins)
+    theta_Q = fit.solve(np.ones((1, len(ordered))), None)[0]
+    draws = [
+        fit.solve(block_weights(rng, min(_CHUNK, resamples - start), len(ordered)), rng)
+        for start in range(0, resamples, _CHUNK)
+    ]
+    draw_SQ = ELO * np.concatenate(draws) if draws else np.zeros((0, len(theta_Q)))
+    return Standings(
+        rows=_rows(data.players, ELO * theta_Q, draw_SQ, _tally(ordered)),
+        anchors=dict(anchors or {}),
+        seat_effects=_seat_effects(data, ELO * theta_Q, ordered[0].plan.roles),
+        linked=not fit.pairs,
+        blocks=len(ordered),
+        void_blocks=len(given) - len(ordered),
+        resamples=resamples,
+    )
+
+
+def _rows(
+    players: tuple[str, ...],
+    theta_Q: NDArray[np.float64],
+    draw_SQ: NDArray[np.float64],
+    tally: Mapping[str, _Tally],
+) -> tuple[StandingsRow, ...]:
+    bounds = {
+        name: interval(draw_SQ[:, i], tally[name].blocks) if len(draw_SQ) else None
+        for i, name in enumerate(players)
+    }
+    low = {name: -math.inf if found is None else found[0] for name, found in bounds.items()}
+    high = {name: math.inf if found is None else found[1] for name, found in bounds.items()}
+    rating = {name: float(theta_Q[i]) for i, name in enumerate(players)}
+    rows = []
+    for name in sorted(players, key=lambda name: (-rating[name], name)):
+        own, found = tally[name], bounds[name]
+        rows.append(
+            StandingsRow(
+                player=name,
+                rating=rating[name],
+                low=None if found is None else found[0],
+                high=None if found is None else found[1],
+                rank=1 + sum(rating[other] > rating[name] + 1e-6 for other in players),
+                rank_low=1 + sum(low[other] > high[name] for other in players),
+                rank_high=len(players) - sum(high[other] < low[name] for other in players),
+                matches=own.matches,
+                blocks=own.blocks,
+                win_rate=own.points / own.games,
+                mean_score=own.score / own.matches,
+            )
+        )
+    return tuple(rows)
+
+
+def _tally(blocks: list[BlockResult]) -> dict[str, _Tally]:
+    found: dict[str, _Tally] = defaultdict(_Tally)
+    for block in blocks:
+        in_block: set[str] = set()
+        for match in block.matches:
+            in_match: set[str] = set()
+            for a, b, won, _ in meetings(match, block.plan.teams):
+                for name, points in ((a, won), (b, 1 - won)):
+                    found[name].games += 1
+                    found[name].points += points
+                    in_match.add(name)
+            for name in in_match:
+                scores = [
+                    seat.score for seat in match.seats if seat.player == name and seat.score is not None
+                ]
+                found[name].matches += 1
+                found[name].score += sum(scores) / len(scores)
+            in_block |= in_match
+        for name in in_block:
+            found[name].blocks += 1
+    return found
+
+
+def _seat_effects(
+    data: Comparisons, theta_Q: NDArray[np.float64], roles: Mapping[str, str]
+) -> dict[str, float]:
+    effect = {seat: float(theta_Q[len(data.players) + i]) for i, seat in enumerate(data.seats)}
+    of_role: dict[str, list[float]] = defaultdict(list)
+    for seat, value in effect.items():
+        of_role[roles[seat]].append(value)
+    mean = {role: sum(values) / len(values) for role, values in of_role.items()}
+    return {seat: value - mean[roles[seat]] for seat, value in effect.items()}
