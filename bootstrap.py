@@ -34,7 +34,7 @@ PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3", "p
 NEEDED_BYTES = 3 * 10**9
 LEFTOVERS = (".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis")
 
-EXTRAS = "torch,physics,supersuit,data,web,test"
+EXTRAS = "torch,physics,supersuit,data,web,postgres,test"
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["marl", "league", "run", "demo"]],
