@@ -31,8 +31,8 @@ _STEPS_TIMED = 5
 def make_pool(ref: ArenaRef, *, hosts: int | Literal["auto"], copies: int, groups: int) -> ArenaPool:
     """A pool of `copies` in `groups`: in this process for 0 hosts, else in host processes.
 
-    "auto" times a group's step here and takes as many hosts as there are cores where it is worth a process; it logs what
-    it chose. Errors are those of `HostPool` and of building the arena.
+    "auto" times a group's step here and takes as many hosts as there are cores where it is worth a process;
+    it logs what it chose. Errors are those of `HostPool` and of building the arena.
     """
     if hosts != "auto":
         each = copies_per_group(copies, groups, hosts)
@@ -76,7 +76,7 @@ def _step_seconds(pool: LocalPool) -> float:
 
 
 def _legal_BNK(role: Role, mask_BNA: NDArray[np.uint8]) -> NDArray[Any]:
-    """An action for every seat: the first legal choices where the arena has masks, else one drawn from the space."""
+    """An action for every seat: the first legal choices where there are masks, else a drawn one."""
     space = from_json(role.action_space)
     space.seed(0)
     action_K = np.zeros(role.action_size, role.action_dtype)

@@ -1,4 +1,4 @@
-"""The hosts of a pool: started, heard, given up on, replaced. `HostPool` steps; this keeps someone there to step."""
+"""The hosts of a pool: started, heard, given up on, replaced. `HostPool` does the stepping."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PATIENCE_S = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What a fleet is to be: which arena, split how, over which plane, and how long to wait for a step and a start."""
+    """Which arena, split how, over which plane, and how long to wait for a step and a start."""
 
     ref: ArenaRef
     hosts: int
@@ -43,10 +43,10 @@ class Plan:
 
 
 class Fleet:
-    """Host processes and the block of memory that their copies fill; `copies` of the plan are those of one group.
+    """Host processes and the block that their copies fill; `copies` of the plan are those of one group.
 
-    `waiting[g]`: hosts whose step of group g is under way; `lost[g]`: those that died in it; `faults[g]`: what they
-    raised in it. `refusal`: why nothing can be done any more (closed, or a host given up).
+    `waiting[g]`: hosts whose step of group g is under way; `lost[g]`: those that died in it; `faults[g]`:
+    what they raised in it. `refusal`: why nothing can be done any more (closed, or a host given up).
     """
 
     spec: Spec
@@ -83,7 +83,7 @@ class Fleet:
         self._open = True
 
     def hear(self) -> None:
-        """Take in one message, or look after the hosts where none came in time; HostError where one is given up."""
+        """Take in one message, or look after the hosts where none came; HostError where one is given up."""
         if self.refusal is not None:
             raise self.refusal
         try:
@@ -112,8 +112,8 @@ class Fleet:
         else:
             self._introduced(peer, header[2])
 
-    def ask(self, peer: Peer, kind: int, *what: Any) -> int:
-        """Send a request; its answer (or the MarlError that refused it) will lie in `answers` under this number."""
+    def ask(self, peer: Peer, kind: int, *what: object) -> int:
+        """Send a request; its answer, or its refusal (a MarlError), will lie in `answers` by this number."""
         if self.refusal is not None:
             raise self.refusal
         self._asked += 1
@@ -183,7 +183,7 @@ class Fleet:
             raise HostError(str(peer), got="no access to this machine's memory", expected="the memory plane")
         peer.memory = said["memory"] and wish != plane.FRAMES
         if not peer.memory:
-            peer.bytes = [
+            peer.own = [
                 plane.slices(self.spec, self.plan.copies, block, peer.start, peer.stop)
                 for block in self._blocks
             ]
@@ -220,7 +220,7 @@ class Fleet:
         if step != self.step[group] or peer not in self.waiting[group]:
             return
         if not peer.memory:
-            parts = peer.bytes[group]
+            parts = peer.own[group]
             plane.scatter(bodies[0], parts.frame, str(peer))
             if len(bodies) > 1:
                 plane.scatter(bodies[1], parts.last, str(peer))

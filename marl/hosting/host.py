@@ -1,6 +1,6 @@
 """A host: the process that owns copies of an arena, steps them when told to, and knows nothing of leagues.
 
-`Host` turns one message into its answer and can be driven in a single thread; `main` is the program around it.
+`Host` turns one message into its answer and can be driven in one thread; `main` is the program around it.
 Messages: `marl.hosting.wire`.
 """
 
@@ -23,10 +23,10 @@ from marl.frame import layout, over_memory, part
 from marl.hosting import plane, wire
 from marl.hosting.orphan import Watch
 from marl.loading import ArenaRef, build
-from marl.spec import PARKED, Spec
+from marl.spec import PARKED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,10 +37,10 @@ _FEW = 8
 
 @dataclass
 class _Slot:
-    """One group's copies in this host; `bytes` is None on the memory plane. `seed_B`: of the matches in play."""
+    """One group's copies in this host; `own`: None on the memory plane; `seed_B`: of the matches in play."""
 
     arena: BatchArena
-    bytes: plane.Slices | None
+    own: plane.Slices | None
     seed_B: NDArray[np.uint64]
     tickets: bytes = b""
     step: int = -1
@@ -67,22 +67,15 @@ class Host:
         }
 
     def answer(self, message: Sequence[bytes]) -> list[bytes]:
-        """The answer to a message: a header and raw frames; empty where none is due. Errors are answers, too."""
+        """The answer to a message: header and raw frames; empty: none is due. Errors are answers, too."""
         header = wire.unpack(message[0])
-        kind, incarnation = header[0], header[1]
-        handler = self._handlers.get(kind)
+        kind = header[0]
         try:
-            if incarnation != self._incarnation or handler is None:
-                raise HostError(
-                    "host",
-                    got=f"message {header[:3]}",
-                    expected=f"a known kind for incarnation {self._incarnation}",
-                )
-            return handler(header, message)
+            return self._handler(header)(header, message)
         except Exception as error:  # noqa: BLE001  # whatever an arena raises is handed to the owner, with its traceback
             group = header[2] if kind == wire.STEP else wire.NEVER
             number = header[2] if kind in {wire.VARIANT, wire.VIEW} else wire.NEVER
-            # Copies that a fault interrupted are in no known state; a refused request leaves them as they were.
+            # Copies that a fault interrupted are in no known state; a refused request changes nothing.
             self.over = number == wire.NEVER
             return [
                 wire.pack(
@@ -93,6 +86,16 @@ class Host:
                     ]
                 )
             ]
+
+    def _handler(self, header: list[Any]) -> Callable[[list[Any], Sequence[bytes]], list[bytes]]:
+        handler = self._handlers.get(header[0])
+        if header[1] != self._incarnation or handler is None:
+            raise HostError(
+                "host",
+                got=f"message {header[:3]}",
+                expected=f"a known kind for incarnation {self._incarnation}",
+            )
+        return handler
 
     def close(self) -> None:
         """Close the arenas."""
@@ -145,7 +148,7 @@ class Host:
         slot = self._slots[group]
         if step <= slot.step:
             return slot.answer or [] if step == slot.step else []
-        arena, own = slot.arena, slot.bytes
+        arena, own = slot.arena, slot.own
         if own is not None:
             plane.scatter(message[1], own.orders, f"host: orders of group {group}")
         began_s = time.perf_counter()
@@ -217,7 +220,7 @@ def _note_seeds(slot: _Slot, tickets: bytes) -> None:
 
 
 def listen(context: zmq.Context[Any], endpoint: str) -> zmq.Socket[Any]:
-    """A DEALER bound to an endpoint that `wire.check_endpoint` allows; an `ipc://` folder is made, for this user only."""
+    """A DEALER bound where `wire.check_endpoint` allows; an `ipc://` folder is made, for this user only."""
     wire.check_endpoint(endpoint)
     socket = wire.socket(context, zmq.DEALER, 0)
     try:
@@ -233,7 +236,7 @@ def listen(context: zmq.Context[Any], endpoint: str) -> zmq.Socket[Any]:
 
 
 def serve(socket: zmq.Socket[Any], host: Host, watch: Watch, folder: str) -> None:
-    """Answer messages until BYE or a fault; the first one proves the connection, and the socket's file goes."""
+    """Answer messages until BYE or a fault; the first proves the connection, and the socket's file goes."""
     settled = False
     while not host.over:
         message = socket.recv_multipart()
@@ -249,7 +252,7 @@ def serve(socket: zmq.Socket[Any], host: Host, watch: Watch, folder: str) -> Non
 
 
 def main(argument: str) -> None:
-    """Run a host; `argument` is JSON: {"endpoint", "incarnation", "owner" (its process), "memory" (a descriptor or -1)}."""
+    """Run a host; the argument is JSON: endpoint, incarnation, owner (process), memory (descriptor or -1)."""
     order = json.loads(argument)
     endpoint = order["endpoint"]
     folder = str(Path(endpoint.removeprefix("ipc://")).parent) if endpoint.startswith("ipc://") else ""

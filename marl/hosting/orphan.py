@@ -1,7 +1,7 @@
 """A host ends when its owner does, however the owner ended and whatever the host is busy with.
 
-The owner holds the writing end of the host's standard input and never writes. When the owner dies the kernel closes it:
-on Linux that itself kills the host's process group (a signal asked for in advance, which reaches a
+The owner holds the writing end of the host's standard input and never writes. When the owner dies the kernel
+closes it: on Linux that itself kills the host's process group (a signal asked for in advance, which reaches a
 process that is stopped or holds the interpreter's lock); elsewhere, and before that is set, a thread notices.
 The parent-death signal (prctl) is not used: it fires when the *thread* that started the host ends.
 """

@@ -1,4 +1,4 @@
-"""One host as its owner sees it: the process, what it said last, which copies are its own, what it still owes."""
+"""One host as its owner sees it: the process, which copies are its own, what it still owes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class HostProcess:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment and module path, one thread for each numerical library, output as it comes."""
+    """This process's environment and module path; numerical libraries with one thread."""
     path = os.pathsep.join(str(Path(entry or ".").absolute()) for entry in sys.path)
     return {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
@@ -110,8 +110,9 @@ def _environment() -> dict[str, str]:
 class Peer:
     """A host's place in a pool: it keeps its copies and its counters when its process is replaced.
 
-    `memory`: it maps the shared block; else `bytes` says, by group, what travels. `owes`: groups whose next step tells
-    that the copies are lost. `failures`: deaths since the last completed step. `asked`: requests without an answer.
+    `memory`: it maps the shared block; else `own` says, by group, what travels. `owes`: groups whose next
+    step tells that the copies are lost. `failures`: deaths since the last completed step. `asked`: requests
+    without an answer.
     """
 
     index: int
@@ -122,7 +123,7 @@ class Peer:
     name: bytes = b""
     ready: bool = False
     memory: bool = False
-    bytes: list[plane.Slices] = field(default_factory=list)
+    own: list[plane.Slices] = field(default_factory=list)
     owes: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     failures: int = 0

@@ -1,9 +1,10 @@
 """How the arrays of a group travel between owner and host: mapped memory, or raw frames behind the header.
 
-Both lie over the same block (`marl.frame.layout`). On the memory plane owner and hosts map the same block and nothing
-travels. On the frames plane a host has a block for its own copies: orders travel as one raw frame (the rows of its
-copies, array after array in the order of the layout), and back come one frame with what each step leaves and, where
-a match ended, a second one with the `last_*` arrays. `lost_B` is the owner's alone and never travels.
+Both lie over the same block (`marl.frame.layout`). On the memory plane owner and hosts map the same block and
+nothing travels. On the frames plane a host has a block for its own copies: orders travel as one raw frame
+(the rows of its copies, array after array in the order of the layout), and back come one frame with what each
+step leaves and, where a match ended, a second one with the `last_*` arrays. `lost_B` is the owner's alone and
+never travels.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _OWNERS = frozenset({"lost"})
 
 @dataclass(frozen=True)
 class Slices:
-    """The bytes of some copies in a block, by direction: what goes to a host, what comes back, and what rarely does."""
+    """The bytes of some copies in a block: what goes to a host, what comes back, and what rarely does."""
 
     orders: tuple[memoryview, ...]
     frame: tuple[memoryview, ...]

@@ -47,21 +47,23 @@ def copies_per_group(copies: int, groups: int, hosts: int) -> int:
 class HostPool(ArenaPool):
     """An `ArenaPool` whose copies live in host processes; its frames are those of a `LocalPool`, bit for bit.
 
-    Group g has copies // groups copies in one block of memory, of which each host owns a slice. `plane`: "memory"
-    (mapped memory), "frames" (arrays in messages), or "auto" (memory where the host can map it). `step_timeout_s`: a
-    host that is silent for longer in a step is killed; `start_timeout_s`: the same for its start. A pool is used by one
-    thread at a time; frames and orders of a group are the hosts' between `send` and `receive`, and what orders do
-    there is undefined. The `last_*` arrays are valid where `over_B`; elsewhere the planes may differ in them.
+    Group g has copies // groups copies in one block of memory, of which each host owns a slice. `plane`:
+    "memory" (mapped memory), "frames" (arrays in messages), or "auto" (memory where the host can map it).
+    `step_timeout_s`: a host that is silent for longer in a step is killed; `start_timeout_s`: the same for
+    its start. A pool is used by one thread at a time; frames and orders of a group are the hosts' between
+    `send` and `receive`, and what orders do there is undefined. The `last_*` arrays are valid where `over_B`;
+    elsewhere the planes may differ in them.
 
-    A host that dies is replaced. In the frame of the step in which it died (for a group that was not being stepped: of
-    the group's next step) its copies are lost: `lost_B` true, `ended_B` the match that became void (PARKED: none was in
-    play), `over_B` false, `ticket_B` PARKED, everything else zero. That step consumed none of the orders of these copies:
-    their new host starts what `next_B` says at the next step. Each death is told once to each group.
+    A host that dies is replaced. In the frame of the step in which it died (for a group that was not being
+    stepped: of the group's next step) its copies are lost: `lost_B` true, `ended_B` the match that became
+    void (PARKED: none was in play), `over_B` false, `ticket_B` PARKED, everything else zero. That step
+    consumed none of the orders of these copies: their new host starts what `next_B` says at the next step.
+    Each death is told once to each group.
 
-    Raises ConfigError for numbers that do not fit; HostError where a host can't be started, or died three times without
-    completing a step; what building the arena raised; and from `receive` what stepping raised (ArenaFaultError with
-    seeds and step, or the arena's own MarlError; the host's traceback is a note on it): whoever calls
-    `receive` again goes on, with the copies of that host lost.
+    Raises ConfigError for numbers that do not fit; HostError where a host can't be started, or died three
+    times without completing a step; what building the arena raised; and from `receive` what stepping raised
+    (ArenaFaultError with seeds and step, or the arena's own MarlError; the host's traceback is a note on it):
+    whoever calls `receive` again goes on, with the copies of that host lost.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class HostPool(ArenaPool):
         self._metered_wait_s = 0.0
 
     def send(self, group: int = 0) -> None:
+        """Start a step of a group in all hosts; HostError where one is under way."""
         fleet = self._fleet
         waiting = fleet.waiting[group]
         if fleet.refusal is not None:
@@ -120,9 +123,10 @@ class HostPool(ArenaPool):
                 router.send(header)
             else:
                 router.send(header, zmq.SNDMORE)
-                router.send(planes.gather(peer.bytes[group].orders), copy=False)
+                router.send(planes.gather(peer.own[group].orders), copy=False)
 
     def receive(self, group: int = 0) -> Frame:
+        """Wait for the step that `send` started; see the class for what a death or a fault brings."""
         fleet = self._fleet
         waiting = fleet.waiting[group]
         if waiting:
@@ -140,6 +144,7 @@ class HostPool(ArenaPool):
         return self.frames[group]
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
+        """Make options known in all hosts, under one index; what the arena raises where they do not fit."""
         fleet = self._fleet
         # A host that is replaced meanwhile hears of it in its greeting.
         fleet.variants.append(dict(options))
@@ -156,6 +161,7 @@ class HostPool(ArenaPool):
         return int(indices.pop())
 
     def view(self, group: int, copy: int) -> dict[str, Any]:
+        """What a spectator may see of a copy; HostError where its host dies over the question."""
         peer = next(peer for peer in self._fleet.peers if peer.start <= copy < peer.stop)
         answer = self._answer(peer, self._fleet.ask(peer, wire.VIEW, group, copy - peer.start))
         if answer is None:
@@ -182,9 +188,10 @@ class HostPool(ArenaPool):
         return metrics
 
     def close(self) -> None:
+        """End all hosts; what was received stays readable."""
         self._fleet.close()
 
-    def _answer(self, peer: Peer, number: int) -> Any:
+    def _answer(self, peer: Peer, number: int) -> Any:  # noqa: ANN401  # plain JSON, or an error
         """The answer to a request (a MarlError where it was refused); None where the host died over it."""
         answers = self._fleet.answers
         incarnation = peer.incarnation

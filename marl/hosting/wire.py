@@ -1,7 +1,7 @@
 """The trusted plane's messages: msgpack headers over ZeroMQ, errors as data, and where a host may listen.
 
-A message is a header, and behind it raw frames where arrays travel (`marl.hosting.plane`). A header is a msgpack list:
-its kind, the incarnation of the host it concerns, and what the kind brings:
+A message is a header, and behind it raw frames where arrays travel (`marl.hosting.plane`). A header is a
+msgpack list: its kind, the incarnation of the host it concerns, and what the kind brings:
 
     HELLO    {protocol, arena, groups, variants, owner}   owner to host, first; the host answers SPEC
     ATTACH   {plane, hash, copies, start, stop}           owner to host; the host answers READY
@@ -9,13 +9,14 @@ its kind, the incarnation of the host it concerns, and what the kind brings:
     VARIANT  number, options                              owner to host; the host answers ANSWER: index
     VIEW     number, group, copy                          owner to host; the host answers ANSWER: plain JSON
     BYE                                                   owner to host: end
-    SPEC     {spec, memory}                               host to owner; memory: it holds the shared memory's descriptor
+    SPEC     {spec, memory}                               host to owner; memory: it can map the owner's block
     READY                                                 host to owner
     DONE     group, step, busy_s    [+ frame [+ last]]    host to owner; busy_s: seconds spent in steps so far
     ANSWER   number, value                                host to owner
-    FAULT    {group, number, error}                       host to owner; a group of -1 and a number of -1: while starting
+    FAULT    {group, number, error}                       host to owner; both -1: while starting
 
-Steps are idempotent by (incarnation, step): a host that hears a step again repeats its answer and does not step.
+Steps are idempotent by (incarnation, step): a host that hears a step again repeats its answer and does not
+step.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def socket(context: zmq.Context[Any], kind: int, outstanding: int) -> zmq.Socket
 
 
 def check_endpoint(endpoint: str) -> None:
-    """Raise HostError unless a host without keys may listen there: `ipc://` in a folder of ours, or TCP on loopback."""
+    """Raise HostError unless a host without keys may listen there: `ipc://`, or TCP on loopback."""
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc":
         if len(rest) > _LONGEST_PATH:
@@ -109,7 +110,7 @@ def error_to_wire(error: BaseException) -> dict[str, str]:
 
 
 def error_from_wire(data: Mapping[str, str], where: str) -> MarlError:
-    """The typed error that `error_to_wire` wrote, with the host's traceback as a note; HostError for foreign classes."""
+    """The error that `error_to_wire` wrote, with its traceback as a note; HostError for classes not ours."""
     kind = getattr(errors, data["code"], None)
     if isinstance(kind, type) and issubclass(kind, MarlError):
         error = kind.__new__(kind)

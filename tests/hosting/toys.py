@@ -1,4 +1,4 @@
-"""Arenas that hosts are tried on: a counter that is exactly predictable, and ones that misbehave on request."""
+"""The arena that hosts are tried on: a counter that is exactly predictable and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from marl.spec import PARKED, Role, Spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
+    from marl.frame import Frame, Orders
+
 
 class Counter(BatchArena):
     """Two seats add their actions to a counter that the seed starts; a match takes `length` steps.
 
-    Options: `length`; `fault` (raise, kill, stop, spin) and `at` (the action number that sets it off), `size` of an
-    image that is observed, too.
+    Options: `length`; `fault` (raise, kill, stop, spin) and `at` (the action number that sets it off), `size`
+    of an image that is observed, too.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -53,7 +57,7 @@ class Counter(BatchArena):
         self._lengths.append(int(options["length"]))
         return len(self._lengths) - 1
 
-    def attach(self, frame: Any, orders: Any) -> None:
+    def attach(self, frame: Frame, orders: Orders) -> None:
         super().attach(frame, orders)
         self._count_B = np.zeros(self.copies)
         self._length_B = np.zeros(self.copies, int)
@@ -90,7 +94,7 @@ class Counter(BatchArena):
         heavy = [name for name in ("torch", "league", "agents") if name in sys.modules]
         return {"count": float(self._count_B[copy]), "process": os.getpid(), "heavy": heavy}
 
-    def _misbehave(self, added_BN: Any) -> None:
+    def _misbehave(self, added_BN: NDArray[np.float64]) -> None:
         if not self._fault or not (added_BN == self._at).any():
             return
         if self._fault == "raise":
