@@ -9,31 +9,16 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from marl.errors import ActionError, ConfigError, SpecError, UnknownNameError
+from marl.errors import ActionError, SpecError
+from marl.settings import Settings
 from marl.spaces import action_size, encode_action, leaves, mask_size, to_json
 
 BySeat = Mapping[str, Any]
 
 
-class Options(BaseModel):
-    """The difficulty knobs of an arena, with a default each; subclass it inside the arena. Unknown names are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def read(cls, arena: str, values: Mapping[str, Any]) -> Options:
-        """Options from plain data; errors name the arena and the option, and list the known ones."""
-        for name in values:
-            if name not in cls.model_fields:
-                raise UnknownNameError(f"{arena}: option", name, cls.model_fields)
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "options"
-            raise ConfigError(f"{arena}: option {where}", got=repr(first["input"]), expected=first["msg"]) from error
+class Options(Settings):
+    """The difficulty knobs of an arena, with a default each; subclass it for yours. Unknown names are errors."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +55,7 @@ class Arena(ParallelEnv[str, Any, Any]):
     render_mode: str | None = None
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # the fields of Options
-        self.options = self.Options.read(type(self).__name__, options)
+        self.options = self.Options.read(f"{type(self).__name__}: option", options)
         self.declare()
         self.metadata = {"name": type(self).__name__, "render_modes": [], "is_parallelizable": True}
         self.possible_agents = list(self.seats)

@@ -145,12 +145,14 @@ class Play:
         for group in self._groups:
             orders = pool.orders[group.number]
             orders.want_state.fill(want_state)
-            orders.restart_B.fill(0)
+            np.not_equal(pool.frames[group.number].ticket_B, PARKED, out=orders.restart_B)
             for copy in range(group.copies):
                 self._follow(group, copy, self._next(group, copy))
             pool.send(group.number)
         for group in self._groups:
-            self._absorb(group, pool.receive(group.number))
+            frame = pool.receive(group.number)
+            pool.orders[group.number].restart_B.fill(0)
+            self._absorb(group, frame)
 
     def run(self) -> list[Outcome]:
         """Play the schedule to its end."""

@@ -1,0 +1,91 @@
+"""Running statistics that make inputs and targets unit-sized; they only ever see valid rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+class RunningMoments:
+    """Mean and variance of F features over all rows seen (Chan et al. 1979, the parallel update), in float64."""
+
+    def __init__(self, features: int) -> None:
+        self.count = 0.0
+        self.mean = np.zeros(features)
+        self.m2 = np.zeros(features)
+
+    def update(self, x_RF: NDArray[np.float32]) -> None:
+        """Take rows in."""
+        rows = len(x_RF)
+        if not rows:
+            return
+        mean = x_RF.mean(0, dtype=np.float64)
+        m2 = x_RF.var(0, dtype=np.float64) * rows
+        delta = mean - self.mean
+        total = self.count + rows
+        self.mean = self.mean + delta * (rows / total)
+        self.m2 = self.m2 + m2 + delta**2 * (self.count * rows / total)
+        self.count = total
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """1 / standard deviation; 1 for features that have not varied yet."""
+        std = np.sqrt(self.m2 / max(self.count, 1.0))
+        return np.where(std > 1e-6, 1 / np.maximum(std, 1e-6), 1.0)
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Everything needed to go on."""
+        return {"count": np.array([self.count]), "mean": self.mean, "m2": self.m2}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`."""
+        self.count = float(state["count"][0])
+        self.mean, self.m2 = np.array(state["mean"]), np.array(state["m2"])
+
+
+class ValueScale:
+    """Mean and spread of returns for P models, as bias-corrected moving averages: target = (return - mean) / std."""
+
+    def __init__(self, models: int, decay: float) -> None:
+        self._decay = decay
+        self._sums = np.zeros((models, 2))
+        self._weight = 0.0
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Shape (P,)."""
+        return self._sums[:, 0] / max(self._weight, 1e-12)
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Shape (P,); 1 before the first update."""
+        if not self._weight:
+            return np.ones(len(self._sums))
+        variance = self._sums[:, 1] / self._weight - self.mean**2
+        return np.sqrt(np.maximum(variance, 1e-8))
+
+    def update(self, returns: Sequence[NDArray[np.float32]]) -> None:
+        """Take the returns of each model in; a model without any keeps its statistics."""
+        mean, std = self.mean, self.std
+        for model, values in enumerate(returns):
+            if len(values):
+                new = np.array([values.mean(dtype=np.float64), np.square(values, dtype=np.float64).mean()])
+            else:
+                new = np.array([mean[model], std[model] ** 2 + mean[model] ** 2])
+            self._sums[model] = self._decay * self._sums[model] + (1 - self._decay) * new
+        self._weight = self._decay * self._weight + (1 - self._decay)
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Everything needed to go on."""
+        return {"sums": self._sums, "weight": np.array([self._weight])}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`."""
+        self._sums = np.array(state["sums"])
+        self._weight = float(state["weight"][0])

@@ -1,0 +1,81 @@
+"""Settings: frozen models with one default a field, read from plain data; whatever does not fit is one clear error."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from marl.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, unknown names are errors, every field has a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+    @classmethod
+    def read(cls, where: str, values: Mapping[str, Any]) -> Self:
+        """Settings from plain data; UnknownNameError or ConfigError name the key, what it is, and what would fit."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = [str(part) for part in first["loc"]]
+            place = f"{where}: {'.'.join(path)}" if path else where
+            if first["type"] == "extra_forbidden":
+                raise UnknownNameError(place, path[-1], _known(cls, path[:-1])) from error
+            raise ConfigError(place, got=repr(first["input"]), expected=first["msg"]) from error
+
+
+def _known(model: type[BaseModel], path: Iterable[str]) -> list[str]:
+    """The field names of the model at a path of nested fields; the outermost model's where the path leaves models."""
+    at: Any = model
+    for part in path:
+        field = at.model_fields.get(part) if isinstance(at, type) and issubclass(at, BaseModel) else None
+        inner = field.annotation if field is not None else None
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if nested:
+            at = nested[0]
+    return list(at.model_fields)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file; ConfigError with file and line where it can't be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(str(path), got="no such file", expected="a TOML file of settings") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), got=str(error), expected="valid TOML") from error
+
+
+def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """The values with `a.b=v` assignments put in; v is JSON where it is JSON, else a string."""
+    result: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set {assignment}", got=repr(assignment), expected="name=value, as learner.lr=1e-3")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *path, last = name.split(".")
+        at: Any = result
+        for part in path:
+            at = at[int(part)] if isinstance(at, list) and part.isdigit() else at.setdefault(part, {})
+            if not isinstance(at, dict | list):
+                raise ConfigError(f"--set {assignment}", got=f"{part} is {at!r}", expected="a table to set a value in")
+        if isinstance(at, list):
+            at[int(last)] = value
+        else:
+            at[last] = value
+    return result
