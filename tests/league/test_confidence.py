@@ -39,7 +39,7 @@ def test_a_point_estimate_would_let_it_pass() -> None:
 @pytest.mark.parametrize("mean", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("matches", [1, 4])
 def test_the_bound_covers_at_every_look(mean: float, matches: int) -> None:
-    """At the very edge of the claim, blocks of any size pass at any of 500 looks in alpha of cases at most."""
+    """At the edge of the claim, blocks of any size pass at any of 500 looks in alpha of cases at most."""
     rng = np.random.default_rng(2)
     values_RT = (rng.random((2000, 500, matches)) < mean).mean(axis=2)
     assert np.isfinite(_first_pass(values_RT, mean)).mean() <= ALPHA
@@ -47,7 +47,7 @@ def test_the_bound_covers_at_every_look(mean: float, matches: int) -> None:
 
 @pytest.mark.parametrize(("matches", "median", "most"), [(1, 110, 230), (2, 50, 110), (4, 30, 50)])
 def test_power_of_a_gate(matches: int, median: int, most: int) -> None:
-    """A true 75 % agent passes a gate of 60 % in so many blocks of 1, 2, 4 matches: the median, and 9 of 10."""
+    """A true 75 % agent passes a gate of 60 % in so many blocks of 1, 2, 4 matches: median, and 9 of 10."""
     rng = np.random.default_rng(3)
     needed_R = _first_pass((rng.random((1000, 400, matches)) < 0.75).mean(axis=2), 0.60)
     assert np.median(needed_R) <= median

@@ -77,7 +77,7 @@ def test_baseball_as_agresti_fits_it(duel: Make) -> None:
 
 
 def test_baseball_without_home_effect(duel: Make) -> None:
-    """With each game entered in both pairs of seats there is no home effect: 1.58136 for Milwaukee, and so on."""
+    """With each game entered in both pairs of seats nobody is at home: 1.58136 for Milwaukee, and so on."""
     games = _baseball(duel)
     away = [
         duel(
