@@ -3,9 +3,9 @@
     import client
     client.run(lambda observation, mask: 0, "127.0.0.1:4000", token="...")
 
-or from a shell: `python client.py 127.0.0.1:4000 --token ... my_agent.py:act`. Observations arrive as the arena's own
-space: dicts, tuples, ints, and nested lists for arrays (numpy arrays with `numpy=True`); a mask is a list of 0 and 1,
-one for each choice, or None. The wire is docs/reference/protocol.md, version 1.
+or from a shell: `python client.py 127.0.0.1:4000 --token ... my_agent.py:act`. Observations arrive as the
+arena's own space: dicts, tuples, ints, and nested lists for arrays (numpy arrays with `numpy=True`); a mask
+is a list of 0 and 1, one for each choice, or None. The wire is docs/reference/protocol.md, version 1.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import importlib
 import importlib.util
 import inspect
+import math
 import socket
 import struct
 import sys
@@ -137,7 +138,7 @@ _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 
 
 def unpack_value(data: bytes) -> Any:  # noqa: ANN401  # any value of the protocol
-    """The value that msgpack bytes stand for; ClientError where they are cut off, or of a kind the protocol lacks."""
+    """The value that msgpack bytes stand for; ClientError where they are cut off, or unknown."""
     try:
         value, at = _unpack(data, 0)
     except (IndexError, struct.error, UnicodeDecodeError, RecursionError, TypeError) as error:
@@ -150,16 +151,11 @@ def unpack_value(data: bytes) -> Any:  # noqa: ANN401  # any value of the protoc
 def _unpack(data: bytes, at: int) -> tuple[Any, int]:
     code = data[at]
     at += 1
-    if code < 0x80:
-        return code, at
-    if code < 0x90:
-        return _unpack_dict(data, at, code & 0x0F)
-    if code < 0xA0:
-        return _unpack_list(data, at, code & 0x0F)
+    if code < 0x80 or code >= 0xE0:
+        return code - 256 * (code >> 7), at
     if code < 0xC0:
-        return _text(data, at, code & 0x1F)
-    if code >= 0xE0:
-        return code - 256, at
+        kind, bits = _SHORT[code >> 4]
+        return _READERS[kind](data, at, code & bits)
     if code in _CONSTANTS:
         return _CONSTANTS[code], at
     if code in _NUMBERS:
@@ -169,13 +165,10 @@ def _unpack(data: bytes, at: int) -> tuple[Any, int]:
         raise ClientError(f"the gateway sent msgpack of a kind that the protocol lacks: {code:#x}")
     kind, form = _SIZES[code]
     (size,) = form.unpack_from(data, at)
-    at += form.size
-    if kind == "str":
-        return _text(data, at, size)
-    if kind == "list":
-        return _unpack_list(data, at, size)
-    if kind == "dict":
-        return _unpack_dict(data, at, size)
+    return _READERS[kind](data, at + form.size, size)
+
+
+def _bytes(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     if at + size > len(data):
         raise IndexError("bytes are cut off")
     return data[at : at + size], at + size
@@ -201,6 +194,15 @@ def _unpack_dict(data: bytes, at: int, size: int) -> tuple[dict[Any, Any], int]:
         key, at = _unpack(data, at)
         items[key], at = _unpack(data, at)
     return items, at
+
+
+_READERS: dict[str, Callable[[bytes, int, int], tuple[Any, int]]] = {
+    "bytes": _bytes,
+    "str": _text,
+    "list": _unpack_list,
+    "dict": _unpack_dict,
+}
+_SHORT = {8: ("dict", 0x0F), 9: ("list", 0x0F), 10: ("str", 0x1F), 11: ("str", 0x1F)}
 
 
 # Framing.
@@ -239,12 +241,9 @@ def array_lists(data: bytes, dtype: str, shape: Sequence[int]) -> Any:  # noqa: 
     flat: list[Any] = list(struct.unpack(f"<{count}{CODES[dtype]}", data))
     if not shape:
         return flat[0]
-    for length in reversed(shape[1:]):
-        flat = (
-            [flat[i : i + length] for i in range(0, len(flat), length)]
-            if length
-            else [[] for _ in range(shape[0])]
-        )
+    for axis in range(len(shape) - 1, 0, -1):
+        length = shape[axis]
+        flat = [flat[i * length : (i + 1) * length] for i in range(math.prod(shape[:axis]))]
     return flat
 
 
@@ -310,7 +309,7 @@ def _flat(value: Any) -> tuple[list[Any], list[int]]:  # noqa: ANN401  # nested 
 
 @dataclass(frozen=True)
 class Role:
-    """What the gateway says about a role: its seats, described spaces, how many choices a mask has, the clock."""
+    """What the gateway says about a role: seats, spaces, length of a mask (0: none), time control."""
 
     name: str
     arena: str
@@ -369,7 +368,8 @@ Event = Start | Turn | Verdict | End
 class Session:
     """A connection that is ready to play; iterate over its events, and answer each Turn with `act`.
 
-    Made by `connect`. Iteration ends when the gateway says goodbye; ClientError says why where that is a fault.
+    Made by `connect`. Iteration ends when the gateway says goodbye; ClientError where the connection
+    ends in any other way.
     """
 
     def __init__(self, sock: socket.socket, array: Callable[[bytes, str, Sequence[int]], Any]) -> None:
@@ -383,6 +383,7 @@ class Session:
         self._out_since_s = 0.0
         self._sent = 0
         self._plays: dict[int, Role] = {}
+        self._goodbye = False
 
     def __iter__(self) -> Session:
         return self
@@ -390,8 +391,10 @@ class Session:
     def __next__(self) -> Event:
         while True:
             message = self._message()
-            if message is None:
+            if message is None and self._goodbye:
                 raise StopIteration
+            if message is None:
+                raise ClientError("the connection to the gateway broke")
             event = self._event(*message)
             if event is not None:
                 return event
@@ -407,13 +410,9 @@ class Session:
 
     def leave(self, reason: str = "") -> None:
         """Say goodbye; the seats still played are lost."""
-        try:
-            self._send({"t": "leave", "reason": reason[:100]})
-            self.flush()
-        except (ClientError, OSError):
-            return  # There is nobody left to say it to.
-        finally:
-            self._sock.close()
+        self._send({"t": "leave", "reason": reason[:100]})
+        self.flush()
+        self._sock.close()
 
     def flush(self) -> None:
         """Write what waits."""
@@ -422,8 +421,8 @@ class Session:
             self._out.clear()
             try:
                 self._sock.sendall(data)
-            except OSError as error:
-                raise ClientError(f"the connection to the gateway broke: {error}") from None
+            except OSError:
+                return  # Why the gateway closed is still to be read.
 
     def log_in(self, token: str, agent: str) -> None:
         """Hello, join, and everything the gateway tells before the first match; ready when it returns."""
@@ -530,8 +529,10 @@ class Session:
             self._send({"t": "pong", "n": header["n"], "t_us": header["t_us"]})
         elif kind == "error":
             raise ClientError(f"the gateway refused: {header['code']}: {header['text']}")
-        elif kind == "bye" and header["reason"] not in {"shutdown", "left"}:
-            raise ClientError(f"the gateway ended the session: {header['reason']}")
+        elif kind == "bye":
+            self._goodbye = True
+            if header["reason"] not in {"shutdown", "left"}:
+                raise ClientError(f"the gateway ended the session: {header['reason']}")
         # Messages of later versions are none of our business.
         return None
 
@@ -577,7 +578,7 @@ def connect(
 
 
 class _Agents:
-    """One agent for each seat of each match: a class is called for each, a function or an object is shared."""
+    """Who acts for each seat of each match: a class is called for each, a function or an object is shared."""
 
     def __init__(self, agent: Any) -> None:  # noqa: ANN401  # a function, an object or a class
         self._agent = agent
@@ -603,6 +604,8 @@ def _takes_mask(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     """A function of (observation, mask), also where the agent's own takes the observation only."""
     try:
         inspect.signature(function).bind(None, None)
+    except ValueError:
+        return function  # A builtin that does not tell.
     except TypeError:
         return lambda observation, mask: function(observation)  # noqa: ARG005  # the mask is what it does not take
     return function
@@ -620,10 +623,13 @@ def run(
     """Play until the gateway says goodbye; returns how many turns were answered.
 
     Args:
-        agent: a function `observation, mask -> action` (or of the observation only); or a class whose objects have
-            `reset(seat, seed)` and `act(observation, mask)`, one for each seat of each match. An object is shared by
-            all matches that run at the same time: give its class where it remembers anything.
-        address: see `connect`; so are `token`, `name` and `numpy`.
+        agent: a function `observation, mask -> action` (or of the observation only); or a class whose objects
+            have `reset(seat, seed)` and `act(observation, mask)`, one for each seat of each match. An object
+            is shared by all matches that run at the same time: give its class where it remembers anything.
+        address: HOST:PORT of the gateway.
+        token: the join token of your player.
+        name: what your agent calls itself, with its version.
+        numpy: arrays as numpy arrays rather than nested lists.
         log: told about late and illegal moves and lost seats; None is silent.
     """
     session = connect(address, token=token, name=name, numpy=numpy)

@@ -1,7 +1,7 @@
-"""The gateway for agents from outside: its own process, with limits and clocks, that speaks docs/reference/protocol.md.
+"""The gateway for agents from outside: a process of its own, with limits and clocks.
 
-`Gateway` starts and supervises it from the league's side; `Gateway.policy(player)` is a policy like any other. The
-names are loaded when they are first used, so that the gateway's own process carries no numpy.
+`Gateway` starts and supervises it from the league's side; `Gateway.policy(player)` is a policy like any
+other. Names are loaded when they are first used, so that the gateway's own process carries no numpy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An agent's action, read and judged against the described space of its role: no numpy, nothing trusted.
 
-It gives what `marl.spaces.encode_action` gives (K numbers, 0-based, in the role's action dtype) for what comes as
-entries and raw frames. Nothing is clipped or rounded.
+It gives what `marl.spaces.encode_action` gives (K numbers, 0-based, in the role's action dtype) for what
+comes as entries and raw frames. Nothing is clipped or rounded.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _each(bound: float | str | list[float | str], size: int) -> list[float]:
 
 
 class _Leaf:
-    """What one leaf of an action may be: shape, whole or not, and per number where it starts, low and high."""
+    """What one leaf of an action may be: its shape, whole or not, and for each number start, low and high."""
 
     def __init__(self, space: Mapping[str, Any]) -> None:
         kind = space["k"]

@@ -1,4 +1,4 @@
-"""Time control, and the clock of one session: pure arithmetic on a monotonic time that is handed in, in seconds."""
+"""Time control, and the clock of one session: pure arithmetic on monotonic seconds that are handed in."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class TimeControl(Struct, frozen=True, forbid_unknown_fields=True):
         move_s: time for a move, in seconds.
         first_s: time for the first move of a match, in seconds (models warm up).
         strikes: late or illegal moves that a seat may collect in a match; the last of them forfeits the seat.
-        substitute: the action in place of a late or illegal one: `random` (uniform among the legal ones, keyed by
-            match, seat and decision) or `first` (the first legal choice; 0, moved into its bounds, for boxes).
+        substitute: the action in place of a late or illegal one: `random` (uniform among the legal ones,
+            keyed by match, seat and decision) or `first` (the first legal choice; 0, moved into bounds, for
+            boxes).
     """
 
     move_s: Annotated[float, Meta(gt=0, le=86400)] = 0.5
@@ -29,9 +30,9 @@ class TimeControl(Struct, frozen=True, forbid_unknown_fields=True):
 class SessionClock:
     """The open moves of one session.
 
-    A move's time runs from when it was sent, or from the session's last answer where that is later: an agent that
-    thinks about one seat after the other has `move_s` for each of them, however many were sent at once. An agent
-    that is silent for `move_s` is late with every open move.
+    A move's time runs from when it was sent, or from the session's last answer where that is later: an agent
+    that thinks about one seat after the other has `move_s` for each of them, however many were sent at once.
+    An agent that is silent for `move_s` is late with every open move.
     """
 
     def __init__(self) -> None:
@@ -41,9 +42,10 @@ class SessionClock:
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, handle: int, start_s: float, allowance_s: float) -> None:
-        """A move's time starts at `start_s`."""
+    def opened(self, handle: int, start_s: float, allowance_s: float) -> float:
+        """A move's time starts at `start_s`; returns when it is over."""
         self._open[handle] = (start_s, allowance_s)
+        return max(start_s, self.answered_s) + allowance_s
 
     def closed(self, handle: int) -> None:
         """A move was decided or dropped."""

@@ -1,7 +1,7 @@
-"""The gateway's middle: which player is connected, who plays where, and which rows of the owner's asks are still open.
+"""The gateway's middle: which player is connected, who plays where, which rows of the owner's asks are open.
 
-It runs in one thread and touches no socket: sessions hand it judged actions, the control plane hands it asks, and
-`reply` carries whole answers back. Rows R of one ask belong to one player and one role.
+It runs in one thread and touches no socket: sessions hand it judged actions, the control plane hands it asks,
+and `reply` carries whole answers back. Rows R of one ask belong to one player and one role.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Reason = Literal["timeout", "illegal", "error"]
 
 
 class RoleConfig(Struct, forbid_unknown_fields=True):
-    """What the owner tells about a role: seats by index, described spaces, observation leaves as (dtype, shape)."""
+    """A role: its seats with their indices, described spaces, observation leaves as (dtype, shape)."""
 
     name: str
     seats: dict[str, int]
@@ -47,7 +47,7 @@ class RoleConfig(Struct, forbid_unknown_fields=True):
 
 
 class Config(Struct, forbid_unknown_fields=True):
-    """The gateway's arguments: plain JSON, one line; `players` maps names to the sha256 of their tokens, in hex."""
+    """The gateway's arguments: a line of JSON; `players` maps names to the sha256 of their tokens, in hex."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ class Config(Struct, forbid_unknown_fields=True):
 
 
 class RoleTable:
-    """A role, ready for the wire: leaf sizes in bytes, the constant parts of an obs, the reader of its actions."""
+    """A role, ready for the wire: leaf sizes in bytes, constant parts of an obs, its reader of actions."""
 
     def __init__(self, config: RoleConfig) -> None:
         self.name = config.name

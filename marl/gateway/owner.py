@@ -38,7 +38,10 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 @dataclass(frozen=True)
 class Standing:
-    """How an external player is connected: absent, connected or ready; what its agent calls itself; seats it holds."""
+    """How an external player is connected: `state` is absent, connected or ready.
+
+    `agent` is what its agent calls itself, `seats` how many it holds now.
+    """
 
     player: str
     state: str
@@ -52,7 +55,7 @@ def new_token() -> str:
 
 
 class Gateway:
-    """A gateway process for one arena, with the players that may come in; ends when closed, or with its owner.
+    """A gateway process for one arena and the players that may come in; ends when closed, or with its owner.
 
     Args:
         spec: the arena's.
@@ -60,8 +63,8 @@ class Gateway:
         bind: address and port; port 0 takes a free one. Loopback only: TLS is not spoken yet.
         time_control: how long agents may think.
 
-    Raises GatewayError at once when it can't start: a taken port, an address that others can reach, a spec that the
-    wire can't carry.
+    Raises GatewayError at once when it can't start: a taken port, an address that others can reach, a spec
+    that the wire can't carry.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class Gateway:
     def policy(self, player: str) -> RemotePolicy:
         """A policy that plays for `player`; each thread or process of play takes its own."""
         self._known(player)
-        policy = RemotePolicy(self.endpoint, player, self.spec, self.time_control.substitute)
+        policy = RemotePolicy(self.endpoint, player, self.time_control)
         self._policies.append(policy)
         return policy
 
@@ -112,7 +115,7 @@ class Gateway:
                 f"gateway {self.address}, player {player}",
                 got=f"no agent that was ready within {timeout_s:g} s",
                 expected="its agent connected with the player's token",
-                remedy=f"Start it: python client.py {self.address.removeprefix('tcp://')} --token ... agent.py:act",
+                remedy=f"Start it: python client.py {self.address} --token ... agent.py:act",
             )
         return standing
 

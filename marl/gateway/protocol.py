@@ -1,4 +1,4 @@
-"""The wire, as docs/reference/protocol.md says: framing, the messages, and what is refused before it costs anything."""
+"""The wire, as docs/reference/protocol.md says: framing, messages, and what is refused before it costs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Dtype = Literal["b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4"
 class ArrayOf(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """[dtype, shape]: an array whose bytes are the next raw frame.
 
-    A struct rather than a tuple: msgspec 0.22 crashes in garbage collection on a union of a bounded int and a tuple.
+    A struct, as msgspec 0.22 crashes in garbage collection on a union of a bounded int and a tuple.
     """
 
     dtype: Dtype
@@ -50,7 +50,7 @@ class ProtocolError(Exception):
 
 
 class FromAgent(Struct, tag_field="t", forbid_unknown_fields=True, kw_only=True, gc=False):
-    """What agents send: strictly typed, unknown fields refused. Optional fields are UNSET, never a made-up default."""
+    """What agents send: strictly typed, unknown fields refused; optional fields are UNSET when absent."""
 
     m: Whole
 
@@ -117,7 +117,7 @@ _credential = msgspec.msgpack.Decoder(Credential)
 
 
 class ToAgent(Struct, tag_field="t", kw_only=True, omit_defaults=True, gc=False):
-    """What the gateway sends; agents ignore fields and messages that they do not know. `r`: the `m` being answered."""
+    """What the gateway sends; agents ignore what they do not know of it. `r`: the `m` being answered."""
 
     m: int
     r: int | UnsetType = UNSET

@@ -1,7 +1,7 @@
-"""A player behind the gateway, as a policy: rows go out in one message and come back in one when all are decided.
+"""A player behind the gateway, as a policy: rows go out in one message and come back in one when all are in.
 
-Rows R of one ask; K numbers of an action, A choices of a mask. Substitutes for late, illegal and absent rows are
-chosen here, from the row's own key, so that the gateway's process never sees a match's seed.
+Rows R of one ask; K numbers of an action, A choices of a mask. Substitutes for late, illegal and absent rows
+are chosen here, from the row's own key, so that the gateway's process never sees a match's seed.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from marl.gateway.clock import Substitute
-    from marl.spec import Role, Spec
+    from marl.gateway.clock import TimeControl
+    from marl.spec import Role
 
 SILENCE_S = 10.0
 """The gateway's main loop beats twice a second while rows are open; this long without a beat, it hangs."""
@@ -114,17 +114,16 @@ class RemotePolicy:
     Args:
         endpoint: the gateway's control endpoint (`Gateway.endpoint`).
         player: whose agent answers.
-        spec: the arena's.
-        substitute: the action in place of a late, illegal or absent one.
+        time_control: the gateway's: bounds every wait, and names the action in place of a late, illegal or
+            absent one.
     """
 
     memory_size = 0
 
-    def __init__(self, endpoint: str, player: str, spec: Spec, substitute: Substitute) -> None:
+    def __init__(self, endpoint: str, player: str, time_control: TimeControl) -> None:
         self.player = player
         self.forfeits: dict[tuple[int, int], Forfeit] = {}
-        self._spec = spec
-        self._substitute = substitute
+        self._time = time_control
         self._link = Link(endpoint)
         self._asked: deque[_Asked] = deque()
         # Agents get seeds that do not give away the match's own.
@@ -159,13 +158,15 @@ class RemotePolicy:
         """
         asked = self._asked.popleft()
         heard_s = time.monotonic()
+        last_s = heard_s + SILENCE_S + len(asked.rows) * max(self._time.first_s, self._time.move_s)
         while True:
-            message = self._link.receive(max(0.001, heard_s + SILENCE_S - time.monotonic()))
+            wait_s = min(heard_s + SILENCE_S, last_s) - time.monotonic()
+            message = self._link.receive(wait_s) if wait_s > 0 else None
             if message is None:
                 raise GatewayError(
                     f"gateway, rows of {self.player}",
-                    got=f"no sign of life for {SILENCE_S:.0f} s",
-                    expected="a beat twice a second",
+                    got=f"no answer, and no sign of life for {SILENCE_S:g} s",
+                    expected="a beat twice a second and an answer in time",
                     remedy="Its matches are void; close this Gateway and start another.",
                 )
             heard_s = time.monotonic()
@@ -212,7 +213,7 @@ class RemotePolicy:
         action_RK = np.frombuffer(frames[1], asked.role.action_dtype).reshape(shape).copy()
         other = np.flatnonzero(source_R != POLICY)
         if len(other):
-            choose = _random if self._substitute == "random" else _first
+            choose = _random if self._time.substitute == "random" else _first
             action_RK[other] = choose(asked.role, asked.mask_RA[other], asked.rows.take(other))
         return Decision(action_RK, source_R=source_R.copy())
 

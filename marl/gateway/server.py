@@ -1,6 +1,6 @@
-"""The gateway's process: `python -m marl.gateway.server`, one line of JSON (`hub.Config`) on stdin, one on stdout.
+"""The gateway's process: `python -m marl.gateway.server`; a line of JSON (`hub.Config`) in, one out.
 
-The latter says where it listens, or what is wrong. The process ends when stdin ends, or when its parent is gone.
+The latter says where it listens, or what is wrong. The process ends when stdin ends, or its parent is gone.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import ipaddress
 import os
 import resource
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import zmq
 
+from marl.gateway import protocol as wire
 from marl.gateway.hub import Config, Hub
 from marl.gateway.session import Session
 
@@ -78,6 +80,7 @@ class Control:
 
     def __init__(self, endpoint: str, loop: asyncio.AbstractEventLoop) -> None:
         self.hub: Hub | None = None
+        self.failure: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -99,6 +102,13 @@ class Control:
 
     def drain(self) -> None:
         """Handle everything that is there: the socket's descriptor only tells of changes."""
+        try:
+            self._drain()
+        except Exception as error:  # noqa: BLE001  # whatever it is, owners must not wait for rows that were lost
+            if not self.failure.done():
+                self.failure.set_exception(error)
+
+    def _drain(self) -> None:
         while not self._socket.closed and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             identity, head, *frames = self._socket.recv_multipart(copy=False)
             self._handle(
@@ -157,6 +167,8 @@ async def serve(config: Config, parent: int) -> None:
     sock = listen(config.host, config.port)
     control = Control(config.control, loop)
     hub = control.hub = Hub(config, loop, control.reply)
+    _check_wire(hub)
+    loop.set_exception_handler(functools.partial(_on_fault, control))
     # asyncio takes `backlog` for its accept batch, too: a small one keeps a flood from stalling those who
     # play.
     server = await loop.create_server(lambda: Session(hub), sock=sock, backlog=ACCEPT_BATCH)
@@ -164,14 +176,37 @@ async def serve(config: Config, parent: int) -> None:
     host, port = sock.getsockname()[:2]
     _say({"address": f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"})
     tasks = [asyncio.create_task(_until_orphaned(0)), asyncio.create_task(_beat(hub, control, parent))]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([*tasks, control.failure], return_when=asyncio.FIRST_COMPLETED)
     server.close()
     for session in list(hub.connections):
         session.close("shutdown")
     await asyncio.sleep(0)
     control.close()
-    for task in done:
-        task.result()
+    for task in tasks:
+        task.cancel()
+    for over in done:
+        over.result()
+
+
+def _on_fault(control: Control, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault in reading one agent's bytes costs that agent its connection; any other ends the process."""
+    loop.default_exception_handler(context)
+    if "protocol" not in context and not control.failure.done():
+        control.failure.set_exception(context.get("exception") or RuntimeError(context["message"]))
+
+
+def _check_wire(hub: Hub) -> None:
+    """StartError where a role does not fit into the wire's messages."""
+    for role, seat in zip(hub.roles.values(), hub.seat_messages, strict=True):
+        frames = 1 + len(role.leaf_bytes) + (role.mask_size > 0)
+        if frames > wire.FRAMES:
+            remedy = "Join observation leaves into fewer arrays."
+            raise StartError(f"role {role.name}", f"{frames} frames", f"{wire.FRAMES} at most", remedy)
+        header = len(wire.encode(seat))
+        if header > wire.TO_AGENT_HEADER_BYTES:
+            remedy = "Give boxes bounds that are one number."
+            expected = f"{wire.TO_AGENT_HEADER_BYTES} bytes at most"
+            raise StartError(f"role {role.name}", f"a description of {header} bytes", expected, remedy)
 
 
 def _say(line: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One connection of an agent: its states, limits, clock and open moves. What comes in is hostile until decoded."""
+"""One connection of an agent: states, limits, clock, open moves. What comes in is hostile until decoded."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class Session(asyncio.Protocol):
         self.send(start)
 
     def observe(self, play: Play, role: RoleTable, frames: list[memoryview], allowance_s: float) -> None:
-        """Ask for a move; its clock starts now, or UNREAD_S later where the agent has not read all of the last."""
+        """Ask for a move; its clock starts now, or UNREAD_S later where earlier bytes are still unread."""
         self._sent += 1
         mask = role.mask_entry if role.mask_size else UNSET
         header = wire.encode(
@@ -241,7 +241,7 @@ class Session(asyncio.Protocol):
         backlog = self._transport is not None and self._transport.get_write_buffer_size() > 0
         start_s = self._loop.time() + (UNREAD_S if backlog else 0.0)
         self._acts_due += 2
-        self.clock.opened(play.handle, start_s, allowance_s)
+        self._arm(self.clock.opened(play.handle, start_s, allowance_s))
 
     def send(self, message: wire.ToAgent) -> None:
         """Queue a message; `flush` hands the queue to the socket in one piece."""
@@ -254,7 +254,6 @@ class Session(asyncio.Protocol):
         if self._transport is None or self.state == "closed":
             self._out.clear()
             return
-        self._arm()
         if not self._out:
             return
         data = b"".join(self._out)
@@ -265,11 +264,14 @@ class Session(asyncio.Protocol):
         self._batch_bytes = max(self._batch_bytes, len(data))
         self._transport.write(data)
 
-    def _arm(self) -> None:
-        due = self.clock.due_s() if self._timer is None else None
-        if due is not None:
-            self._due_s = due
-            self._timer = self._loop.call_at(due, self._on_time)
+    def _arm(self, due_s: float) -> None:
+        """Wake at `due_s` at the latest; a timer that comes too early arms itself again."""
+        if self._timer is not None:
+            if self._due_s <= due_s:
+                return
+            self._timer.cancel()
+        self._due_s = due_s
+        self._timer = self._loop.call_at(due_s, self._on_time)
 
     def _on_time(self) -> None:
         """Moves are late here and nowhere else; the loop's own lag is credited to the agent first."""
@@ -279,6 +281,9 @@ class Session(asyncio.Protocol):
             self.clock.credit(now - self._due_s)
         for handle in self.clock.expired(now):
             self._hub.late(self.plays[handle])
+        due_s = self.clock.due_s()
+        if due_s is not None:
+            self._arm(due_s)
         self.flush()
 
     def beat(self, now_s: float) -> None:
