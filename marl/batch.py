@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from marl.frame import Frame, Orders, over_memory
 
@@ -87,7 +87,7 @@ class ArenaPool:
     def close(self) -> None:
         """End the copies and give back what they hold; safe to call twice."""
 
-    def __enter__(self) -> ArenaPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -235,16 +235,13 @@ def listen(context: zmq.Context[Any], endpoint: str) -> zmq.Socket[Any]:
     return socket
 
 
-def serve(socket: zmq.Socket[Any], host: Host, watch: Watch, folder: str) -> None:
+def serve(socket: zmq.Socket[Any], host: Host, watch: Watch) -> None:
     """Answer messages until BYE or a fault; the first proves the connection, and the socket's file goes."""
     settled = False
     while not host.over:
         message = socket.recv_multipart()
         if not settled:
             settled = True
-            if folder:
-                Path(folder, "s").unlink()
-                Path(folder).rmdir()
             watch.settle()
         answer = host.answer(message)
         if answer:
@@ -260,8 +257,9 @@ def main(argument: str) -> None:
     context: zmq.Context[Any] = zmq.Context()
     host = Host(order["incarnation"], order["memory"])
     try:
-        socket = listen(context, endpoint)
-        serve(socket, host, watch, folder)
+        with watch.steady:
+            socket = listen(context, endpoint)
+        serve(socket, host, watch)
         # The last answer may be a fault: it must be out before the process ends.
         socket.close(linger=1000)
         context.term()

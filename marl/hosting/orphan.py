@@ -21,16 +21,23 @@ _LOOK_EVERY_S = 0.5
 
 
 class Watch:
-    """Ends this process and its group when the owner ends; until `settle`, removes `folder` first."""
+    """Ends this process and its group when the owner ends; until `settle`, removes `folder` first.
+
+    Whoever makes or fills the folder holds `steady` meanwhile, so that nothing is made behind its removal.
+    """
 
     def __init__(self, owner: int, folder: str) -> None:
         self._owner = owner
         self._folder = folder
+        self.steady = threading.Lock()
         threading.Thread(target=self._run, name="owner-watch", daemon=True).start()
 
     def settle(self) -> None:
-        """The folder is gone: from now on, ending must wait for nothing."""
-        self._folder = ""
+        """Remove the folder now: from here on, ending waits for nothing."""
+        with self.steady:
+            if self._folder:
+                shutil.rmtree(self._folder)
+            self._folder = ""
         if sys.platform == "linux":
             fcntl.fcntl(0, fcntl.F_SETOWN, -os.getpgrp())
             fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
@@ -46,7 +53,8 @@ class Watch:
         self._end()
 
     def _end(self) -> None:
-        if self._folder:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self._folder)
-        os.killpg(0, signal.SIGKILL)
+        with self.steady:
+            if self._folder:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(self._folder)
+            os.killpg(0, signal.SIGKILL)

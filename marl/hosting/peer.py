@@ -39,7 +39,7 @@ class HostProcess:
 
     def __init__(self, index: int, incarnation: int, fd: int) -> None:
         # The host makes the folder, for this user only, and removes it as soon as it hears from us.
-        self.folder = str(Path(tempfile.gettempdir(), f"marl-{secrets.token_hex(8)}"))
+        self.folder = str(Path(tempfile.gettempdir(), f"marl-host-{os.getpid()}-{secrets.token_hex(4)}"))
         self.endpoint = f"ipc://{self.folder}/s"
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         order = {"endpoint": self.endpoint, "incarnation": incarnation, "owner": os.getpid(), "memory": fd}
@@ -74,11 +74,9 @@ class HostProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
+        # A process of a group of its own, left by the arena, may hold the output open; the thread closes it.
         self._reader.join(timeout=1)
-        if not self._reader.is_alive():
-            self._process.stdout.close()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
 
@@ -94,10 +92,11 @@ class HostProcess:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            text = line.decode(errors="replace")
-            self._lines.append(text)
-            LOG.debug("host %d: %s", self.pid, text.rstrip())
+        with self._process.stdout as output:
+            for line in output:
+                text = line.decode(errors="replace")
+                self._lines.append(text)
+                LOG.debug("host %d: %s", self.pid, text.rstrip())
 
 
 def _environment() -> dict[str, str]:

@@ -194,8 +194,7 @@ class HostPool(ArenaPool):
     def _answer(self, peer: Peer, number: int) -> Any:  # noqa: ANN401  # plain JSON, or an error
         """The answer to a request (a MarlError where it was refused); None where the host died over it."""
         answers = self._fleet.answers
-        incarnation = peer.incarnation
-        while number not in answers and peer.incarnation == incarnation:
+        while number in peer.asked:
             self._fleet.hear()
         return answers.pop(number, None)
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Counter(BatchArena):
     """Two seats add their actions to a counter that the seed starts; a match takes `length` steps.
 
-    Options: `length`; `fault` (raise, kill, stop, spin) and `at` (the action number that sets it off), `size`
-    of an image that is observed, too.
+    Options: `length`; `pause_s` (the least a step takes), `sleep_s` (before it starts), `fault` (raise, kill,
+    spin) and `at` (the action number that sets it off), `size` of an image that is observed, too.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -37,8 +37,11 @@ class Counter(BatchArena):
         if options.get("crash"):
             sys.stderr.write("the counter crashed\n")
             os._exit(3)
+        if "sleep_s" in options:
+            time.sleep(options["sleep_s"])
         self._lengths = [int(options.get("length", 5))]
         self._fault, self._at = options.get("fault", ""), options.get("at", 9)
+        self._pause_s = float(options.get("pause_s", 0))
         size = int(options.get("size", 2))
         outer = spaces.Dict(
             {
@@ -67,6 +70,9 @@ class Counter(BatchArena):
         frame, orders, role = self.frame, self.orders, self.frame.roles["adder"]
         added_BN = orders.action["adder"][:, :, 0].astype(float)
         self._misbehave(added_BN)
+        until_s = time.perf_counter() + self._pause_s
+        while time.perf_counter() < until_s:
+            pass
         playing_B = (frame.ticket_B != PARKED) & ~orders.restart_B
         self._steps_B = np.where(playing_B, self._steps_B + 1, 0)
         frame.steps_B[...] = self._steps_B
