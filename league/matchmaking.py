@@ -25,7 +25,7 @@ class OpponentMix(BaseModel):
     latest: Share = Field(0.5, description="Share of the draws that go to the learner's own latest snapshot.")
     past: Share = Field(
         0.5,
-        description="Share that goes to past snapshots, drawn by `weighting`; to the latest while there are none.",
+        description="Share that goes to past snapshots, by `weighting`; to the latest while there are none.",
     )
     scripted: Share = Field(0.0, description="Share that is spread evenly over `players`.")
     weighting: Weighting = Field("squared", description="How the win rate against a past snapshot weighs it.")
@@ -48,7 +48,7 @@ class OpponentMix(BaseModel):
 
 @dataclass(frozen=True)
 class Pool:
-    """Whom a learner can meet now; `past_win_rates` are its own against each past snapshot, 0.5 where unknown."""
+    """Whom a learner can meet now; `past_win_rates` are its own against the past, 0.5 where unknown."""
 
     latest: str
     past: tuple[str, ...] = ()

@@ -1,0 +1,112 @@
+"""Standings and head-to-head tables for a terminal, and the same figures as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from league.payoff import HeadToHead, Measure
+from league.rating import Standings
+
+
+def standings_table(standings: Standings, names: Mapping[str, str] | None = None) -> Table:
+    """The standings, best first: rating, 95 % interval and rank interval."""
+    table = Table(
+        title="Standings", title_justify="left", caption=_caption(standings), caption_justify="left"
+    )
+    table.add_column("#", justify="right")
+    table.add_column("player", overflow="fold")
+    for heading in ("rating", "95 %", "ranks", "win rate", "mean score", "matches", "blocks"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in standings.rows:
+        interval = "one block" if row.low is None else f"{row.low:.0f} to {row.high:.0f}"
+        ranks = f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
+        table.add_row(
+            str(row.rank),
+            (names or {}).get(row.player, row.player),
+            f"{row.rating:.0f}",
+            interval,
+            ranks,
+            f"{100 * row.win_rate:.1f} %",
+            f"{row.mean_score:.2f}",
+            str(row.matches),
+            str(row.blocks),
+        )
+    return table
+
+
+def head_to_head_table(
+    found: HeadToHead, standings: Standings, measure: Measure, names: Mapping[str, str] | None = None
+) -> Table:
+    """Row against column, in the order of the standings; coloured where the interval is on one side."""
+    even = 0.5 if measure == "win" else 0.0
+    what = "win rate" if measure == "win" else "mean difference of scores"
+    order = [row.player for row in standings.rows if row.player in found.players]
+    place = {player: i for i, player in enumerate(found.players)}
+    table = Table(
+        title=f"Head to head: {what}, row against column, ± half of the 95 % interval", title_justify="left"
+    )
+    table.add_column("player", overflow="fold")
+    for number, _ in enumerate(order, 1):
+        table.add_column(str(number), justify="right", no_wrap=True)
+    for number, a in enumerate(order, 1):
+        cells: list[Text] = []
+        for b in order:
+            mean, low, high = (
+                float(t[place[a], place[b]]) for t in (found.mean_PP, found.low_PP, found.high_PP)
+            )
+            if a == b or math.isnan(mean):
+                cells.append(Text("·", style="dim"))
+            elif math.isnan(low):
+                cells.append(Text(f"{mean:.2f}", style="dim"))
+            else:
+                style = "green" if low > even else "red" if high < even else ""
+                cells.append(Text(f"{mean:.2f} ±{(high - low) / 2:.2f}", style=style))
+        table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
+    return table
+
+
+def to_json(
+    standings: Standings, found: HeadToHead, measure: Measure, names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """All that the tables show, as plain JSON; null where there is no figure."""
+    pairs = [
+        {
+            "player": a,
+            "against": b,
+            "blocks": int(found.blocks_PP[i, j]),
+            "mean": _number(found.mean_PP[i, j]),
+            "low": _number(found.low_PP[i, j]),
+            "high": _number(found.high_PP[i, j]),
+        }
+        for i, a in enumerate(found.players)
+        for j, b in enumerate(found.players)
+        if found.blocks_PP[i, j] > 0
+    ]
+    return {
+        "standings": standings.to_json(),
+        "head_to_head": {"measure": measure, "pairs": pairs},
+        "names": dict(names or {}),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _caption(standings: Standings) -> str:
+    pinned = ", ".join(f"{name} = {elo:.0f}" for name, elo in standings.anchors.items())
+    scale = f"pinned at {pinned}" if pinned else "mean 0"
+    parts = [f"Elo from one joint fit of {standings.blocks} blocks, {scale}."]
+    parts.append(f"95 % intervals from {standings.resamples} block bootstrap resamples.")
+    if standings.void_blocks:
+        parts.append(f"{standings.void_blocks} void blocks left out.")
+    if not standings.linked:
+        parts.append(
+            "Wins do not link all players: some ratings rest on pseudo-wins, their intervals are open."
+        )
+    return " ".join(parts)
