@@ -244,6 +244,20 @@ class Hub:
         }
         self._reply(identity, header, ())
 
+    def check(self) -> None:
+        """Every open row has a clock that runs; raises RuntimeError otherwise, as owners would wait for ever."""
+        sessions = list(self.connections)
+        waiting, clocked = (
+            sum(ask.left for ask in self.open_asks),
+            sum(len(session.clock) for session in sessions),
+        )
+        if waiting != clocked:
+            raise RuntimeError(f"{waiting} rows are open, and {clocked} have a clock")
+        for session in sessions:
+            due_s = session.clock.due_s()
+            if due_s is not None and not session.wakes_by(due_s):
+                raise RuntimeError("a clock has stopped")
+
     # Moves.
 
     def decided(self, play: Play, row: bytes) -> None:
@@ -342,6 +356,8 @@ class Hub:
         for play in plays:
             self._unseat(play, "over")
             self._plays.pop(play.key, None)
+            if play.ask in self.open_asks:
+                self._decide(play, ABSENT)
         for session in sessions:
             session.flush()
 

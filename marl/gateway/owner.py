@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 import marl
-from marl.errors import GatewayError, UnknownNameError
+from marl.errors import ConfigError, GatewayError, UnknownNameError
 from marl.gateway.clock import TimeControl
 from marl.gateway.remote import Link, RemotePolicy
 from marl.spec import content_hash
@@ -76,7 +76,7 @@ class Gateway:
         time_control: TimeControl | None = None,
     ) -> None:
         self.spec = spec
-        self.time_control = time_control or TimeControl()
+        self.time_control = _valid(time_control or TimeControl())
         self._players = tuple(tokens)
         self._policies: list[RemotePolicy] = []
         self._folder = Path(tempfile.mkdtemp(prefix="marl-gateway-"))
@@ -103,7 +103,7 @@ class Gateway:
     def policy(self, player: str) -> RemotePolicy:
         """A policy that plays for `player`; each thread or process of play takes its own."""
         self._known(player)
-        policy = RemotePolicy(self.endpoint, player, self.time_control)
+        policy = RemotePolicy(self.endpoint, player, self.time_control.substitute)
         self._policies.append(policy)
         return policy
 
@@ -228,6 +228,13 @@ class Gateway:
             )
         address: str = answer["address"]
         return address
+
+
+def _valid(time_control: TimeControl) -> TimeControl:
+    try:
+        return msgspec.convert(msgspec.to_builtins(time_control), TimeControl)
+    except msgspec.ValidationError as error:
+        raise ConfigError("gateway: time control", got=str(time_control), expected=str(error)) from None
 
 
 def _role(spec: Spec, role: Role) -> dict[str, Any]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from marl.gateway.clock import TimeControl
+    from marl.gateway.clock import Substitute
     from marl.spec import Role
 
 SILENCE_S = 10.0
@@ -114,18 +114,18 @@ class RemotePolicy:
     Args:
         endpoint: the gateway's control endpoint (`Gateway.endpoint`).
         player: whose agent answers.
-        time_control: the gateway's: bounds every wait, and names the action in place of a late, illegal or
-            absent one.
+        substitute: the action in place of a late, illegal or absent one.
     """
 
     memory_size = 0
 
-    def __init__(self, endpoint: str, player: str, time_control: TimeControl) -> None:
+    def __init__(self, endpoint: str, player: str, substitute: Substitute) -> None:
         self.player = player
         self.forfeits: dict[tuple[int, int], Forfeit] = {}
-        self._time = time_control
+        self._substitute = substitute
         self._link = Link(endpoint)
         self._asked: deque[_Asked] = deque()
+        self._answers: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
         # Agents get seeds that do not give away the match's own.
         self._salt = secrets.token_bytes(16)
 
@@ -152,27 +152,27 @@ class RemotePolicy:
         self._asked.append(_Asked(number, role, mask_RA.copy(), rows))
 
     def collect(self) -> Decision:
-        """The answers to the oldest `ask`; waits no longer than the seats' clocks allow.
+        """The answers to the oldest `ask`; the gateway's clocks bound the wait.
 
         Raises GatewayError when the gateway's process is gone, or hangs.
         """
         asked = self._asked.popleft()
         heard_s = time.monotonic()
-        last_s = heard_s + SILENCE_S + len(asked.rows) * max(self._time.first_s, self._time.move_s)
-        while True:
-            wait_s = min(heard_s + SILENCE_S, last_s) - time.monotonic()
+        while asked.number not in self._answers:
+            wait_s = heard_s + SILENCE_S - time.monotonic()
             message = self._link.receive(wait_s) if wait_s > 0 else None
             if message is None:
                 raise GatewayError(
                     f"gateway, rows of {self.player}",
-                    got=f"no answer, and no sign of life for {SILENCE_S:g} s",
-                    expected="a beat twice a second and an answer in time",
+                    got=f"no sign of life for {SILENCE_S:g} s",
+                    expected="a beat twice a second",
                     remedy="Its matches are void; close this Gateway and start another.",
                 )
             heard_s = time.monotonic()
             header, frames = message
-            if header["t"] == "answer" and header["id"] == asked.number:
-                return self._decision(asked, header, frames)
+            if header["t"] == "answer":
+                self._answers[header["id"]] = (header, frames)
+        return self._decision(asked, *self._answers.pop(asked.number))
 
     def act(
         self,
@@ -213,7 +213,7 @@ class RemotePolicy:
         action_RK = np.frombuffer(frames[1], asked.role.action_dtype).reshape(shape).copy()
         other = np.flatnonzero(source_R != POLICY)
         if len(other):
-            choose = _random if self._time.substitute == "random" else _first
+            choose = _random if self._substitute == "random" else _first
             action_RK[other] = choose(asked.role, asked.mask_RA[other], asked.rows.take(other))
         return Decision(action_RK, source_R=source_R.copy())
 

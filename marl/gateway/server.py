@@ -92,6 +92,8 @@ class Control:
 
     def reply(self, identity: bytes, header: dict[str, Any], frames: Sequence[bytes]) -> None:
         """Send one answer; a policy that is gone takes its matches with it."""
+        if self._socket.closed:
+            return
         try:
             self._socket.send_multipart([identity, msgspec.msgpack.encode(header), *frames], zmq.NOBLOCK)
         except zmq.ZMQError:
@@ -155,6 +157,7 @@ async def _beat(hub: Hub, control: Control, parent: int) -> None:
     """Prove to waiting owners that the main loop runs; ping idle agents; notice a parent that died."""
     while os.getppid() == parent:
         await asyncio.sleep(BEAT_S)
+        hub.check()
         for identity in {ask.identity for ask in hub.open_asks}:
             control.reply(identity, {"t": "beat"}, ())
         for session in list(hub.connections):
@@ -178,10 +181,11 @@ async def serve(config: Config, parent: int) -> None:
     tasks = [asyncio.create_task(_until_orphaned(0)), asyncio.create_task(_beat(hub, control, parent))]
     done, _ = await asyncio.wait([*tasks, control.failure], return_when=asyncio.FIRST_COMPLETED)
     server.close()
+    # First the owner's plane: seats that end with this process are not forfeited by their agents.
+    control.close()
     for session in list(hub.connections):
         session.close("shutdown")
     await asyncio.sleep(0)
-    control.close()
     for task in tasks:
         task.cancel()
     for over in done:

@@ -273,6 +273,10 @@ class Session(asyncio.Protocol):
         self._due_s = due_s
         self._timer = self._loop.call_at(due_s, self._on_time)
 
+    def wakes_by(self, due_s: float) -> bool:
+        """Whether the session looks at its clock by then."""
+        return self._timer is not None and self._due_s <= due_s
+
     def _on_time(self) -> None:
         """Moves are late here and nowhere else; the loop's own lag is credited to the agent first."""
         self._timer = None
