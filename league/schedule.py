@@ -1,0 +1,112 @@
+"""The loop that every league and tournament runs on: a plan issues tasks, results are taken in order, all is recorded.
+
+Task k is planned when exactly the results up to k - window have been taken, however many workers there are and whichever is
+faster: so the same seed gives the same run everywhere. A run that was killed plans the same tasks again, and takes those
+results that its ledger has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from league.block import BlockResult
+from league.ledger import TaskRecord, TrainingRow
+from league.tasks import Task, TrainTask, task_hash
+from marl.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from league.executor import Executor
+    from league.ledger import Ledger
+    from league.player import Player
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task with its result: blocks and training aggregates apart from the rest."""
+
+    index: int
+    task: Task
+    result: Mapping[str, Any]
+    blocks: Sequence[BlockResult] = ()
+    training: Sequence[TrainingRow] = ()
+
+
+class Plan(Protocol):
+    """What a league or tournament does next, as a pure function of what it has taken."""
+
+    def next(self) -> Task | None:
+        """The next task, or None where the plan waits for results, or is at its end."""
+        ...
+
+    def take(self, done: Done) -> Sequence[Player]:
+        """Take the oldest open task's result; returns the players that it brought into the roster."""
+        ...
+
+
+@dataclass
+class _Open:
+    index: int
+    task: Task
+    number: int | None
+    record: TaskRecord | None = field(default=None)
+
+
+def drive(  # noqa: PLR0913  # where from, where to, how
+    plan: Plan,
+    executor: Executor,
+    ledger: Ledger,
+    run: str,
+    *,
+    first: int,
+    window: int,
+    told: Callable[[Done], None],
+) -> int:
+    """Carry a plan out from task number `first`; returns the number after its last task. `told` hears of every result."""
+    records = {record.index: record for record in ledger.tasks(run)}
+    pending: deque[_Open] = deque()
+    index = first
+    while True:
+        while len(pending) < window and (task := plan.next()) is not None:
+            record = records.get(index)
+            if record is not None and record.hash != task_hash(task):
+                raise RunError(
+                    f"run {run}, task {index}",
+                    got=f"a recorded task of hash {record.hash}",
+                    expected=f"{task_hash(task)}, as these settings plan it",
+                    remedy="Resume a run with the settings it was begun with, or start another one.",
+                )
+            number = executor.submit(task) if record is None else None
+            pending.append(_Open(index, task, number, record))
+            index += 1
+        if not pending:
+            return index
+        oldest = pending.popleft()
+        if oldest.record is not None:
+            done = _recalled(ledger, run, oldest)
+            plan.take(done)
+        else:
+            assert oldest.number is not None  # noqa: S101  # it was submitted
+            done = _done(oldest, executor.result(oldest.number))
+            players = plan.take(done)
+            kind = "train" if isinstance(oldest.task, TrainTask) else "play"
+            record = TaskRecord(run, oldest.index, kind, task_hash(oldest.task), done.result)
+            ledger.commit_task(record, done.blocks, done.training, players)
+        told(done)
+
+
+def _done(entry: _Open, result: dict[str, Any]) -> Done:
+    blocks = [BlockResult.from_json(block) for block in result.pop("blocks", [])]
+    training = [TrainingRow(**row) for row in result.pop("training", [])]
+    return Done(entry.index, entry.task, result, blocks, training)
+
+
+def _recalled(ledger: Ledger, run: str, entry: _Open) -> Done:
+    assert entry.record is not None  # noqa: S101  # that is why it is recalled
+    blocks = ledger.blocks(run=run, tasks=[entry.index])
+    training = [row for task, row in ledger.training(run) if task == entry.index]
+    return Done(entry.index, entry.task, entry.record.result, blocks, training)

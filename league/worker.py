@@ -1,0 +1,44 @@
+"""A worker process of `ProcessExecutor`: tasks come as lines of JSON on standard input, results go out likewise."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from league.tasks import task_from_json
+from league.workshop import Workshop
+
+
+_LOOK_EVERY_S = 0.5
+
+
+def main() -> None:
+    """Do tasks until standard input ends, or the owner does."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    # results have the true standard output for themselves; whatever prints, prints to standard error
+    results = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    with Workshop(Path(sys.argv[1])) as workshop:
+        for line in sys.stdin.buffer:
+            answer: dict[str, object]
+            try:
+                answer = {"result": workshop.do(task_from_json(json.loads(line)))}
+            except Exception as error:  # noqa: BLE001  # whatever the task raised is the league's to report
+                answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            results.write(json.dumps(answer).encode() + b"\n")
+
+
+def _end_with(owner: int) -> None:
+    """A result that nobody waits for is not worth finishing: hosts end with this process."""
+    while os.getppid() == owner:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
