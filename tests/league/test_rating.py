@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import minimize
 
 from league.block import BlockResult
+from league.comparisons import compare
 from league.rating import ELO, Standings, rate
 from marl.errors import LedgerError, UnknownNameError
 
@@ -153,6 +154,20 @@ def test_the_fit_is_the_likelihoods_maximum(block_of: Make) -> None:
     best = minimize(loss, np.zeros(7), tol=1e-12).x
     found = _by_name(rate(blocks, np.random.default_rng(0), resamples=0))
     assert [found[name] / ELO for name in players] == pytest.approx(best[:4], abs=1e-4)
+
+
+def test_a_match_counts_as_its_seats_less_one(block_of: Make) -> None:
+    """A match of four weighs as much as three duels, however many pairs it holds."""
+    four = block_of(
+        [{f"s_{i}": name for i, name in enumerate("abcd")}], [{"s_0": 4, "s_1": 3, "s_2": 3, "s_3": 3}]
+    )
+    duels = [
+        block_of([{"s_0": "a", "s_1": name}], [{"s_0": 0, "s_1": 1}], position=i)
+        for i, name in enumerate("bcd", 1)
+    ]
+    data = compare([four, *duels])
+    assert data.games_BD.sum(axis=1) == pytest.approx([3, 1, 1, 1])
+    assert data.wins_PP[0].tolist() == [0, 0.5, 0.5, 0.5]
 
 
 def _league(
