@@ -1,0 +1,73 @@
+"""What a trader may do: 30 choices, which of them are legal, and how one is carried out.
+
+0 hold; 1-3 buy and 4-6 sell at market (a quarter, half, all of the limit); 7-16 bid and 17-26 offer at 1 tick
+better than, at, and 1, 2, 4 ticks behind the best price (for each a quarter and half of the limit); 27, 28,
+29 cancel bids, offers, all. Quantities are cut to the room that limits and margin leave. An illegal choice is
+carried out as hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arenas.trading.book import BUY, COUNT, NONE, REST, SELL, TICKS, cancel_all
+from arenas.trading.jit import compiled
+from arenas.trading.world import cross, quote, room, size_of, trade, within_band
+
+HOLD, MARKET, LIMIT, CANCEL, CHOICES = 0, 1, 7, 27, 30
+OFFSETS = np.array([-1, 0, 1, 2, 4], np.int64)
+"""Ticks behind the best price, in the order of the choices."""
+
+
+@compiled
+def obey(world: np.void, rules: np.void, seat: int, action: int) -> None:
+    """Carry out a choice; the room is taken anew, since earlier orders of the step may have filled quotes."""
+    if action == HOLD:
+        return
+    owner = seat + 1
+    if action >= CANCEL:
+        if action != CANCEL + 1:
+            cancel_all(world, owner, BUY)
+        if action != CANCEL:
+            cancel_all(world, owner, SELL)
+        return
+    if action < LIMIT:
+        side, size, offset = (action - MARKET) // 3, (action - MARKET) % 3, -2
+    else:
+        side, size = (action - LIMIT) // 10, (action - LIMIT) % 2
+        offset = OFFSETS[(action - LIMIT) % 10 // 2]
+    if rules["replace"]:
+        cancel_all(world, owner, side)
+    lots = min(size_of(rules, size), room(world, rules, seat, side))
+    if lots == 0:
+        return
+    if action < LIMIT:
+        cross(world, rules, owner, side, lots)
+    else:
+        price = within_band(world, rules, quote(world, side, offset))
+        trade(world, rules, owner, side, price, lots, REST)
+
+
+@compiled
+def write_mask(world: np.void, rules: np.void, seat: int, mask_A: NDArray[np.uint8]) -> None:
+    """Legal choices: sizes that the room tells apart, cancels where orders rest, hold always."""
+    for choice in range(CHOICES):
+        mask_A[choice] = 0
+    mask_A[HOLD] = 1
+    inside = world["bid"] == NONE or world["ask"] == TICKS or world["ask"] - world["bid"] > 1
+    for side in (BUY, SELL):
+        lots = room(world, rules, seat, side)
+        best = world["ask"] if side == BUY else world["bid"]
+        tradable = best not in (NONE, TICKS) and within_band(world, rules, best) == best
+        may_rest = rules["replace"] or world["owners"][seat + 1, COUNT + side] < rules["open_orders"]
+        for size in range(3):
+            if lots <= (size_of(rules, size - 1) if size > 0 else 0):
+                break
+            mask_A[MARKET + 3 * side + size] = tradable
+            if size < 2 and may_rest:
+                for offset in range(len(OFFSETS)):
+                    legal = inside or offset > 0
+                    mask_A[LIMIT + 10 * side + 2 * offset + size] = legal
+        mask_A[CANCEL + side] = world["owners"][seat + 1, COUNT + side] > 0
+    mask_A[CANCEL + 2] = mask_A[CANCEL] and mask_A[CANCEL + 1]

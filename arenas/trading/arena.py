@@ -1,0 +1,182 @@
+"""`TradingBatch`: copies of the market as a BatchArena."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+
+from arenas.trading import kernel
+from arenas.trading.actions import CHOICES
+from arenas.trading.entry import entry
+from arenas.trading.options import Options, rules
+from arenas.trading.prices import load, windows
+from arenas.trading.spectator import spectate
+from arenas.trading.task import observation_size, observation_slices, state_size
+from arenas.trading.world import WORLD
+from marl.batch import BatchArena
+from marl.errors import SpecError
+from marl.spaces import to_json
+from marl.spec import Role, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from arenas.trading.prices import Series
+    from marl.frame import Frame, Orders
+
+NAME = "arenas.trading:TradingBatch"
+VERSION = "1"
+ROLE = "trader"
+CAPACITIES = ("depth", "history")
+"""Options that fix the observation's shape: the same in each variant; `seats` and `horizon` may be less."""
+
+
+class TradingBatch(BatchArena):
+    """Traders in one limit order book, among background traders, around a value that real prices may drive.
+
+    Observation: float32, about 110 numbers in named slices (`task.observation_slices`); tens of ticks, parts
+    of the limit, no absolute price; the seat's own noisy view of (value - mid) in `signal`. Action: one of 30
+    (`actions`), with a mask; 0 holds. Reward: change of equity, marked at the mid and at the end settled,
+    over `reward_scale`; options add a price for inventory and a share of the rivals' gains. Score: final
+    profit in ticks x lots. Without fees and background the scores sum to exactly 0. Termination: a seat whose
+    equity falls below its maintenance margin is liquidated at market and leaves. Truncation: at the horizon,
+    where positions are settled and the last observation shows the settled account. Options:
+    `arenas.trading.options.Options`.
+    """
+
+    def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
+        first = Options.read(NAME, options)
+        self._capacity = first if capacity is None else Options.read(NAME, capacity)
+        self.spec = _spec(self._capacity)
+        self._series: dict[str, tuple[list[Series], int]] = {"ou": ([], 0)}
+        self._closes = np.zeros(1)
+        self._windows_W2 = np.zeros((1, 2), np.int64)
+        self._rules_V = np.zeros(0, rules(first, 0, 0).dtype)
+        self._options: list[Options] = []
+        self._public_O = np.zeros(self.spec.roles[0].observation[0].shape, np.float32)
+        self._step = entry()
+        self._add(first)
+
+    def add_variant(self, options: Mapping[str, Any]) -> int:
+        """Make options known; SpecError where they need more than the capacities, or another observation."""
+        return self._add(Options.read(NAME, options))
+
+    def attach(self, frame: Frame, orders: Orders) -> None:
+        """Take the arrays to read and write, and make the state of their copies."""
+        super().attach(frame, orders)
+        self._worlds_B = np.zeros(self.copies, WORLD)
+        self._faces = tuple(_faces(frame, orders))
+        self._variant_B = np.zeros(self.copies, np.int64)
+
+    def step(self) -> None:
+        """Advance every copy by one step, in place."""
+        if (
+            self.orders.variant_B.max(initial=0) >= len(self._rules_V)
+            or self.orders.variant_B.min(initial=0) < 0
+        ):
+            raise SpecError(
+                NAME,
+                got=f"variant {int(self.orders.variant_B.max())}",
+                expected=f"below {len(self._rules_V)}",
+            )
+        self._step(
+            self._worlds_B,
+            self._faces,
+            self._rules_V,
+            self._variant_B,
+            self._closes,
+            self._windows_W2,
+            self._public_O,
+            self._capacity.depth,
+        )
+
+    def view(self, copy: int) -> dict[str, Any]:
+        """The book, the trades of the last step, and every seat's position and profit, as plain JSON."""
+        options = self._options[int(self._variant_B[copy])]
+        return spectate(self._worlds_B[copy], options)
+
+    def _add(self, options: Options) -> int:
+        self._check_fits(options)
+        bars = -(-options.horizon // options.bar_steps)
+        series, offset = self._read(options.prices)
+        spans = windows(series, options.windows, bars)
+        record = rules(options, len(self._windows_W2), len(spans))
+        if spans:
+            rows = np.array(spans, np.int64) + offset
+            self._windows_W2 = np.concatenate([self._windows_W2, rows])
+        self._rules_V = np.concatenate([self._rules_V, record])
+        self._options.append(options)
+        return len(self._options) - 1
+
+    def _read(self, prices: str) -> tuple[list[Series], int]:
+        """The series of an option and where their log closes begin among all; each is read once."""
+        if prices not in self._series:
+            series = load(prices)
+            self._series[prices] = series, len(self._closes)
+            self._closes = np.concatenate([self._closes, *[np.log(one.closes) for one in series]])
+        return self._series[prices]
+
+    def _check_fits(self, options: Options) -> None:
+        capacity = self._capacity
+        for name in CAPACITIES:
+            if getattr(options, name) != getattr(capacity, name):
+                raise SpecError(
+                    f"{NAME}: option {name}",
+                    got=str(getattr(options, name)),
+                    expected=f"{getattr(capacity, name)}, the capacity's",
+                    remedy="Observations never change their shape within a pool.",
+                )
+        for name in ("seats", "horizon"):
+            if getattr(options, name) > getattr(capacity, name):
+                raise SpecError(
+                    f"{NAME}: option {name}",
+                    got=str(getattr(options, name)),
+                    expected=f"at most {getattr(capacity, name)}, the capacity's",
+                    remedy="Declare the largest stage as capacity.",
+                )
+
+
+def _spec(capacity: Options) -> Spec:
+    seats = tuple(f"{ROLE}_{i}" for i in range(capacity.seats))
+    size = observation_size(capacity.depth, capacity.history)
+    box = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    role = Role(
+        ROLE,
+        seats,
+        to_json(box),
+        to_json(spaces.Discrete(CHOICES)),
+        masked=True,
+        slices=observation_slices(capacity.depth, capacity.history),
+    )
+    return Spec(
+        arena=NAME,
+        version=VERSION,
+        options=capacity.model_dump(mode="json"),
+        roles=(role,),
+        teams={seat: (seat,) for seat in seats},
+        state_size=state_size(capacity.seats, capacity.depth),
+        max_steps=capacity.horizon,
+        scores="profit in ticks x lots, higher is better",
+        forfeit_score=-float(capacity.capital),
+    )
+
+
+def _faces(frame: Frame, orders: Orders) -> kernel.Faces:
+    role = frame.roles[ROLE]
+    arrays: dict[str, NDArray[Any]] = {
+        "observation_BNO": role.observation[0],
+        "last_observation_BNO": role.last_observation[0],
+        "action_BNK": orders.action[ROLE],
+        "want_state_B": orders.want_state,
+    }
+    for name in kernel.Faces._fields:
+        for source in (role, frame, orders):
+            if name not in arrays and hasattr(source, name):
+                arrays[name] = getattr(source, name)
+    for name, array in arrays.items():
+        assert array.flags.c_contiguous, name
+    return kernel.Faces(**arrays)

@@ -1,0 +1,261 @@
+"""The step of a whole batch: one serial loop over copies, written straight into the frame's arrays.
+
+Axes: B copies, N seats (capacity), A choices, K = 1, O observation, S state, V variants, W windows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arenas.trading.actions import CHOICES, obey, write_mask
+from arenas.trading.book import BUY, T_LOTS, T_SIDE, TAPE, TRADES
+from arenas.trading.draws import below, word
+from arenas.trading.flow import background
+from arenas.trading.jit import compiled
+from arenas.trading.options import CENTS
+from arenas.trading.task import pay, remember, write_private, write_public, write_state
+from arenas.trading.world import CASH, COST, EQUITY, SHARES, begin, close_out, look, margin_call, move_value
+
+PARKED = -1
+
+
+class Faces(NamedTuple):
+    """The arrays of the frame and its orders that the kernel reads and writes."""
+
+    observation_BNO: NDArray[np.float32]
+    mask_BNA: NDArray[np.uint8]
+    last_observation_BNO: NDArray[np.float32]
+    last_mask_BNA: NDArray[np.uint8]
+    reward_BN: NDArray[np.float64]
+    score_BN: NDArray[np.float64]
+    terminated_BN: NDArray[np.bool_]
+    truncated_BN: NDArray[np.bool_]
+    alive_BN: NDArray[np.bool_]
+    acting_BN: NDArray[np.bool_]
+    state_BS: NDArray[np.float32]
+    last_state_BS: NDArray[np.float32]
+    steps_B: NDArray[np.int32]
+    ticket_B: NDArray[np.int64]
+    ended_B: NDArray[np.int64]
+    over_B: NDArray[np.bool_]
+    lost_B: NDArray[np.bool_]
+    action_BNK: NDArray[np.int32]
+    next_B: NDArray[np.int64]
+    seed_B: NDArray[np.uint64]
+    variant_B: NDArray[np.int32]
+    restart_B: NDArray[np.bool_]
+    want_state_B: NDArray[np.bool_]
+
+
+@compiled
+def step_copies(
+    worlds_B: NDArray[np.void],
+    faces: Faces,
+    rules_V: NDArray[np.void],
+    variant_B: NDArray[np.int64],
+    series: NDArray[np.float64],
+    windows_W2: NDArray[np.int64],
+    public_O: NDArray[np.float32],
+    depth: int,
+) -> None:
+    """Advance every copy by one step; `variant_B` is whose rules each plays, `public_O` is scratch."""
+    for copy in range(len(worlds_B)):
+        world = worlds_B[copy]
+        _forget(faces, copy)
+        if faces.restart_B[copy] or faces.ticket_B[copy] == PARKED:
+            faces.steps_B[copy] = 0
+            _start(world, rules_V, variant_B, faces, copy, series, windows_W2)
+        else:
+            rules = rules_V[variant_B[copy]]
+            _play(
+                world,
+                rules,
+                series,
+                faces.action_BNK[copy],
+                faces.mask_BNA[copy],
+                faces.reward_BN[copy],
+                faces.terminated_BN[copy],
+            )
+            faces.steps_B[copy] = world["step"]
+            if world["over"]:
+                _finish(world, rules, faces, copy, depth, public_O)
+                _start(world, rules_V, variant_B, faces, copy, series, windows_W2)
+        if faces.ticket_B[copy] == PARKED:
+            continue
+        rules = rules_V[variant_B[copy]]
+        _show(world, rules, faces.observation_BNO[copy], faces.mask_BNA[copy], depth, public_O)
+        if not faces.over_B[copy]:
+            _leave(world, rules, faces.terminated_BN[copy])
+        for seat in range(faces.alive_BN.shape[1]):
+            faces.alive_BN[copy, seat] = world["alive"][seat] > 0
+            faces.acting_BN[copy, seat] = world["alive"][seat] > 0
+        if faces.want_state_B[copy]:
+            write_state(world, rules, depth, faces.state_BS[copy])
+
+
+@compiled
+def _forget(faces: Faces, copy: int) -> None:
+    """What only holds for one step."""
+    faces.over_B[copy] = False
+    faces.lost_B[copy] = False
+    faces.ended_B[copy] = PARKED
+    for seat in range(faces.reward_BN.shape[1]):
+        faces.reward_BN[copy, seat] = 0.0
+        faces.terminated_BN[copy, seat] = False
+        faces.truncated_BN[copy, seat] = False
+
+
+@compiled
+def _play(
+    world: np.void,
+    rules: np.void,
+    series: NDArray[np.float64],
+    action_NK: NDArray[np.int32],
+    mask_NA: NDArray[np.uint8],
+    reward_N: NDArray[np.float64],
+    terminated_N: NDArray[np.bool_],
+) -> None:
+    """One step of a match: orders in random turn, the value moves, the background trades, margin, pay."""
+    world["step"] += 1
+    world["top"][TRADES] = 0
+    _obey_all(world, rules, action_NK, mask_NA)
+    move_value(world, rules, series)
+    background(world, rules)
+    previous_mid2 = world["mid2"]
+    look(world)
+    for seat in range(rules["seats"]):
+        if world["alive"][seat] and margin_call(world, rules, seat):
+            terminated_N[seat] = True
+            world["live"] -= 1
+            look(world)
+    remember(world, rules, previous_mid2, _flow(world))
+    world["over"] = world["step"] >= rules["horizon"] or world["live"] == 0
+    pay(world, rules, mark_of(world, rules), reward_N)
+
+
+@compiled
+def _obey_all(
+    world: np.void, rules: np.void, action_NK: NDArray[np.int32], mask_NA: NDArray[np.uint8]
+) -> None:
+    """The live seats' choices in a random permutation; masked and unknown ones do nothing."""
+    count, turn = 0, world["turn"]
+    for seat in range(rules["seats"]):
+        if world["alive"][seat]:
+            turn[count] = seat
+            count += 1
+    for place in range(count - 1, 0, -1):
+        other = below(world["rng"], place + 1)
+        turn[place], turn[other] = turn[other], turn[place]
+    for place in range(count):
+        seat = turn[place]
+        action = action_NK[seat, 0]
+        if 0 <= action < CHOICES and mask_NA[seat, action]:
+            obey(world, rules, seat, action)
+
+
+@compiled
+def _flow(world: np.void) -> int:
+    """Signed volume of this step's trades: lots bought less lots sold by those who came in."""
+    total, tape = 0, world["tape"]
+    for trade in range(min(world["top"][TRADES], TAPE)):
+        total += tape[trade, T_LOTS] if tape[trade, T_SIDE] == BUY else -tape[trade, T_LOTS]
+    return total
+
+
+@compiled
+def mark_of(world: np.void, rules: np.void) -> int:
+    """What a lot counts, in hundredths: the mid, or at the end the value to the nearest half tick."""
+    if world["over"] and rules["settle_value"]:
+        mark: int = math.floor(2.0 * world["value"] + 0.5) * (CENTS // 2)
+        return mark
+    return int(world["mid2"]) * (CENTS // 2)
+
+
+@compiled
+def _finish(
+    world: np.void, rules: np.void, faces: Faces, copy: int, depth: int, public_O: NDArray[np.float32]
+) -> None:
+    """Settle all positions; write scores and the last observations, which show settled accounts."""
+    mark, capital = mark_of(world, rules), rules["capital"] * CENTS
+    for seat in range(rules["seats"]):
+        account = world["accounts"][seat + 1]
+        close_out(world, seat + 1)
+        account[CASH] += account[SHARES] * mark
+        account[SHARES] = account[COST] = 0
+        account[EQUITY] = account[CASH]
+        faces.score_BN[copy, seat] = (account[CASH] - capital) / CENTS
+        if world["alive"][seat] and not faces.terminated_BN[copy, seat]:
+            faces.truncated_BN[copy, seat] = True
+    look(world)
+    for seat in range(faces.score_BN.shape[1]):
+        if seat >= rules["seats"]:
+            faces.score_BN[copy, seat] = 0.0
+        for i in range(len(public_O)):
+            faces.last_observation_BNO[copy, seat, i] = faces.observation_BNO[copy, seat, i]
+        for choice in range(CHOICES):
+            faces.last_mask_BNA[copy, seat, choice] = faces.mask_BNA[copy, seat, choice]
+    _show(world, rules, faces.last_observation_BNO[copy], faces.last_mask_BNA[copy], depth, public_O)
+    if faces.want_state_B[copy]:
+        write_state(world, rules, depth, faces.last_state_BS[copy])
+    faces.over_B[copy] = True
+    faces.ended_B[copy] = faces.ticket_B[copy]
+
+
+@compiled
+def _start(
+    world: np.void,
+    rules_V: NDArray[np.void],
+    variant_B: NDArray[np.int64],
+    faces: Faces,
+    copy: int,
+    series: NDArray[np.float64],
+    windows_W2: NDArray[np.int64],
+) -> None:
+    """Begin the next ticket of a copy, or park it."""
+    faces.ticket_B[copy] = faces.next_B[copy]
+    seats = faces.alive_BN.shape[1]
+    if faces.ticket_B[copy] == PARKED:
+        for seat in range(seats):
+            faces.alive_BN[copy, seat] = faces.acting_BN[copy, seat] = False
+        return
+    variant_B[copy] = faces.variant_B[copy]
+    world["rng"][0] = faces.seed_B[copy]
+    world["rng"][0] = word(world["rng"])
+    begin(world, rules_V[variant_B[copy]], series, windows_W2)
+    for seat in range(seats):
+        for i in range(faces.observation_BNO.shape[2]):
+            faces.observation_BNO[copy, seat, i] = 0.0
+        for choice in range(CHOICES):
+            faces.mask_BNA[copy, seat, choice] = choice == 0
+
+
+@compiled
+def _show(
+    world: np.void,
+    rules: np.void,
+    observation_NO: NDArray[np.float32],
+    mask_NA: NDArray[np.uint8],
+    depth: int,
+    public_O: NDArray[np.float32],
+) -> None:
+    """Observations and masks of the live seats; the rows of the others stay as they were."""
+    private = write_public(world, rules, depth, public_O)
+    for seat in range(rules["seats"]):
+        if not world["alive"][seat]:
+            continue
+        for i in range(private):
+            observation_NO[seat, i] = public_O[i]
+        write_private(world, rules, seat, observation_NO[seat], private)
+        write_mask(world, rules, seat, mask_NA[seat])
+
+
+@compiled
+def _leave(world: np.void, rules: np.void, terminated_N: NDArray[np.bool_]) -> None:
+    """Seats that were called leave, after they have seen the last of it."""
+    for seat in range(rules["seats"]):
+        if terminated_N[seat]:
+            world["alive"][seat] = False

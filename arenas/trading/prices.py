@@ -1,0 +1,168 @@
+"""Daily closes that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV file.
+
+A CSV file has a header with the columns date (ISO: 2008-12-31, or with a time) and close; others are ignored.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marl.errors import ConfigError, MissingExtraError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+LONGEST_GAP = 10
+"""How many median distances may lie between two rows: weekends and holidays do, missing months do not."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Closes with their dates (ISO text, which sorts as dates do), oldest first."""
+
+    name: str
+    dates: tuple[str, ...]
+    closes: NDArray[np.float64]
+
+
+def load(prices: str) -> list[Series]:
+    """The series that an option names: "bokeh:AAPL,IBM" or "csv:path"; "ou" has none."""
+    kind, _, rest = prices.partition(":")
+    if prices == "ou":
+        return []
+    if kind == "bokeh" and rest:
+        return _bundled([ticker.strip() for ticker in rest.split(",")])
+    if kind == "csv" and rest:
+        path = Path(rest)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"prices {prices!r}", got=str(error), expected="a CSV file that can be read"
+            ) from error
+        return [parse(path.stem, text.splitlines(), str(path))]
+    raise ConfigError("option prices", got=repr(prices), expected="'ou', 'bokeh:TICKER,...' or 'csv:path'")
+
+
+def windows(series: Sequence[Series], dates: Iterable[tuple[str, str]], bars: int) -> list[tuple[int, int]]:
+    """(first row, one past the last) of each window with more than `bars` + 1 rows, laid end to end."""
+    spans, at = [], 0
+    wanted = list(dates) or [("0000", "9999")]
+    for first, last in wanted:
+        if first > last:
+            raise ConfigError("option windows", got=f"{first} to {last}", expected="first date <= last date")
+    for one in series:
+        for first, last in wanted:
+            inside = [
+                row
+                for row, date in enumerate(one.dates)
+                if first <= date[: len(first)] and date[: len(last)] <= last
+            ]
+            if len(inside) > bars + 1:
+                spans.append((at + inside[0], at + inside[-1] + 1))
+        at += len(one.dates)
+    if series and not spans:
+        spread = ", ".join(f"{one.name} {one.dates[0]} to {one.dates[-1]}" for one in series)
+        raise ConfigError(
+            "option windows",
+            got=f"no window with more than {bars + 1} rows of prices",
+            expected=f"dates within {spread}",
+            remedy="Choose longer windows, a shorter horizon or more bar_steps.",
+        )
+    return spans
+
+
+def parse(name: str, lines: Iterable[str], source: str) -> Series:
+    """A series from the lines of a CSV file; ConfigError names the file and the line of the first fault."""
+    rows = csv.reader(lines)
+    header = [cell.strip().lower() for cell in next(rows, [])]
+    missing = [column for column in ("date", "close") if column not in header]
+    if missing:
+        raise ConfigError(
+            f"{source}, line 1",
+            got=f"columns {header}",
+            expected=f"a column {' and a column '.join(missing)}",
+        )
+    at_date, at_close = header.index("date"), header.index("close")
+    dates: list[str] = []
+    times: list[float] = []
+    closes: list[float] = []
+    for row in rows:
+        where = f"{source}, line {rows.line_num}"
+        if not row:
+            continue
+        if len(row) <= max(at_date, at_close):
+            raise ConfigError(where, got=f"{len(row)} cells", expected=f"{len(header)}")
+        when = _time(row[at_date].strip(), where)
+        if times and when <= times[-1]:
+            raise ConfigError(
+                where, got=f"date {row[at_date]} after {dates[-1]}", expected="dates that increase"
+            )
+        dates.append(row[at_date].strip())
+        times.append(when)
+        closes.append(_price(row[at_close].strip(), where))
+    _check_gaps(dates, times, source)
+    return Series(name, tuple(dates), np.array(closes))
+
+
+def _time(cell: str, where: str) -> float:
+    try:
+        when = datetime.fromisoformat(cell)
+    except ValueError as error:
+        raise ConfigError(where, got=f"date {cell!r}", expected="an ISO date like 2008-12-31") from error
+    return (when.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001  # only differences count
+
+
+def _price(cell: str, where: str) -> float:
+    try:
+        price = float(cell)
+    except ValueError as error:
+        raise ConfigError(where, got=f"close {cell!r}", expected="a number") from error
+    if not math.isfinite(price) or price <= 0:
+        raise ConfigError(where, got=f"close {cell}", expected="a finite price above 0")
+    return price
+
+
+def _check_gaps(dates: Sequence[str], times: Sequence[float], source: str) -> None:
+    if len(times) < 3:
+        raise ConfigError(source, got=f"{len(times)} rows", expected="3 or more")
+    steps = np.diff(times)
+    allowed = LONGEST_GAP * float(np.median(steps))
+    if steps.max() > allowed:
+        row = int(steps.argmax())
+        raise ConfigError(
+            source,
+            got=f"a gap from {dates[row]} to {dates[row + 1]}",
+            expected=f"at most {LONGEST_GAP} times the median distance of two rows",
+            remedy="Fill it, or split the file.",
+        )
+
+
+def _bundled(tickers: Sequence[str]) -> list[Series]:
+    try:
+        folder = resources.files("bokeh_sampledata")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("prices 'bokeh:...'", "bokeh_sampledata", "data") from error
+    text = gzip.decompress(folder.joinpath("_data", "stocks.csv.gz").read_bytes()).decode()
+    by_ticker: dict[str, list[str]] = {}
+    reader = io.StringIO(text)
+    header = reader.readline().partition(",")[2]
+    for line in reader:
+        ticker, _, rest = line.partition(",")
+        by_ticker.setdefault(ticker, [header]).append(rest)
+    for ticker in tickers:
+        if ticker not in by_ticker:
+            raise UnknownNameError("prices: ticker", ticker, by_ticker)
+    return [parse(ticker, by_ticker[ticker], f"bokeh_sampledata {ticker}") for ticker in tickers]
