@@ -23,7 +23,7 @@ def block_weights(rng: np.random.Generator, resamples: int, blocks: int) -> NDAr
 def interval(draw_S: NDArray[np.float64], blocks: int) -> tuple[float, float] | None:
     """The percentile interval of a figure's resampled values, expanded for few blocks; None below two blocks.
 
-    The expansion (Hesterberg 2015, section 4.1) takes the quantiles at Phi(-t sqrt((n + 1) / (n - 1))), t
+    The expansion (after Hesterberg 2015) takes the quantiles at Phi(-t sqrt((n + 1) / (n - 1))), t
     being Student's quantile for n blocks: it undoes that n weighted blocks vary less than n new ones would.
     Of normal blocks it covers the mean in 90 % of cases for 5 blocks, 94 % for 8, 95 % for 20; it can't leave
     the range of what was seen.

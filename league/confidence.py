@@ -1,7 +1,7 @@
 """Confidence bounds for means of numbers in [0, 1]: valid at every look, or at one look only.
 
 Whoever looks at a gate after each batch of blocks and stops at the first success needs a bound that holds at
-all looks together. Here it comes from betting (Waudby-Smith and Ramdas 2023, section 4): against the claim
+all looks together. Here it comes from betting (Waudby-Smith and Ramdas 2023): against the claim
 "the mean is at most m" a gambler starts with 1 and bets on each value; if the claim is true, their capital
 exceeds 1/alpha at any time with probability alpha at most (Ville 1939). The bets are a fixed mixture, as in a
 universal portfolio: capital(m) = mean over bets b of prod_t (1 + b (x_t / m - 1)).
