@@ -245,7 +245,7 @@ class Hub:
         self._reply(identity, header, ())
 
     def check(self) -> None:
-        """Every open row has a clock that runs; raises RuntimeError otherwise, as owners would wait for ever."""
+        """Every open row has a clock that runs: owners would wait for ever otherwise, so it raises RuntimeError."""
         sessions = list(self.connections)
         waiting, clocked = (
             sum(ask.left for ask in self.open_asks),

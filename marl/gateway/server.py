@@ -6,7 +6,6 @@ The latter says where it listens, or what is wrong. The process ends when stdin 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import functools
 import ipaddress
@@ -15,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -164,8 +164,8 @@ async def _beat(hub: Hub, control: Control, parent: int) -> None:
             session.beat(hub.loop.time())
 
 
-async def serve(config: Config, parent: int) -> None:
-    """Listen, say so on stdout, and serve until the owner is gone."""
+async def serve(config: Config, parent: int) -> int:
+    """Listen, say so, and serve until the owner is gone; 1 after a fault of ours, which is printed."""
     loop = asyncio.get_running_loop()
     sock = listen(config.host, config.port)
     control = Control(config.control, loop)
@@ -180,6 +180,9 @@ async def serve(config: Config, parent: int) -> None:
     _say({"address": f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"})
     tasks = [asyncio.create_task(_until_orphaned(0)), asyncio.create_task(_beat(hub, control, parent))]
     done, _ = await asyncio.wait([*tasks, control.failure], return_when=asyncio.FIRST_COMPLETED)
+    faults = [fault for over in done if (fault := over.exception()) is not None]
+    for fault in faults:
+        traceback.print_exception(fault)
     server.close()
     # First the owner's plane: seats that end with this process are not forfeited by their agents.
     control.close()
@@ -188,8 +191,7 @@ async def serve(config: Config, parent: int) -> None:
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
-    for over in done:
-        over.result()
+    return 1 if faults else 0
 
 
 def _on_fault(control: Control, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -219,20 +221,17 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Read the configuration, serve; 0 when the owner ended it, 1 when it could not start."""
+    """Read the configuration, serve; 0 when the owner ended it, 1 when it could not start or go on."""
     parent = os.getppid()
     # Ctrl-C on a terminal reaches this process, too; the owner decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=Config)
     limit_resources()
     try:
-        asyncio.run(serve(config, parent))
+        return asyncio.run(serve(config, parent))
     except StartError as error:
         _say({"error": error.fields})
         return 1
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-    return 0
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Session(asyncio.Protocol):
         self._batch_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
+        self._credited = False
         self._hello_timer: asyncio.TimerHandle | None = None
 
     # The transport's side.
@@ -275,14 +276,21 @@ class Session(asyncio.Protocol):
 
     def wakes_by(self, due_s: float) -> bool:
         """Whether the session looks at its clock by then."""
-        return self._timer is not None and self._due_s <= due_s
+        return self._timer is not None and self._due_s <= due_s + LAG_S
 
     def _on_time(self) -> None:
-        """Moves are late here and nowhere else; the loop's own lag is credited to the agent first."""
+        """Moves are late here and nowhere else. A timer that comes late credits the agent, and comes again.
+
+        By then the loop has read what arrived meanwhile: after a pause of this process timers come before bytes.
+        """
         self._timer = None
         now = self._loop.time()
-        if now - self._due_s > LAG_S:
-            self.clock.credit(now - self._due_s)
+        lag_s = now - self._due_s
+        self._credited = lag_s > LAG_S and not self._credited
+        if self._credited:
+            self.clock.credit(lag_s)
+            self._arm(now)
+            return
         for handle in self.clock.expired(now):
             self._hub.late(self.plays[handle])
         due_s = self.clock.due_s()

@@ -1,4 +1,4 @@
-"""What the tests of the gateway share: small arenas, rows, an agent as a process, and a peer that writes raw bytes."""
+"""What the tests of the gateway share: small arenas, rows, agent processes, a peer of raw bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
 import numpy as np
@@ -159,7 +159,7 @@ class Peer:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         self.sock = socket.create_connection((host, int(port)), WAIT_S)
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

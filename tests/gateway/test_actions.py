@@ -14,8 +14,8 @@ import marl.client
 from marl.errors import ActionError
 from marl.gateway import protocol as wire
 from marl.gateway.actions import ActionReader, IllegalActionError
-from marl.spaces import encode_action, leaves, to_json
 from marl.spaces import action_dtype as dtype_of
+from marl.spaces import encode_action, leaves, to_json
 from tests.gateway.driving import RICH
 
 SPACES: list[spaces.Space[Any]] = [

@@ -64,7 +64,8 @@ def test_importing_it_brings_the_standard_library_only(root: Path) -> None:
     """`import marl.client` loads nothing from outside the standard library."""
     code = (
         "import sys, marl.client; "
-        "print(sorted({m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names) - {'marl', '__main__'}))"
+        "found = {name.partition('.')[0] for name in sys.modules}; "
+        "print(sorted(found - set(sys.stdlib_module_names) - {'marl', '__main__'}))"
     )
     command = [sys.executable, "-S", "-c", code]
     printed = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=WAIT_S)

@@ -103,7 +103,7 @@ def test_a_wait_in_vain_says_how_to_start_the_agent() -> None:
 
 
 def test_a_killed_gateway_is_noticed_at_once() -> None:
-    """kill -9: whoever collects gets a GatewayError, and so does every later call."""
+    """Killed with -9: whoever collects gets a GatewayError, and so does every later call."""
     with Gateway(SPEC, {"bob": TOKEN}, time_control=PATIENT) as gateway, seated(gateway.address) as session:
         gateway.wait_for("bob", WAIT_S)
         policy, idle = gateway.policy("bob"), gateway.policy("bob")
@@ -122,26 +122,26 @@ def test_a_killed_gateway_is_noticed_at_once() -> None:
 def test_a_stopped_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGSTOP: no beat comes, and `collect` gives up; one that goes on in time has lost nothing."""
     monkeypatch.setattr(marl.gateway.remote, "SILENCE_S", 1.5)
-    with Gateway(SPEC, {"bob": TOKEN}, time_control=TimeControl(move_s=0.5, first_s=0.5)) as gateway:
-        with seated(gateway.address) as session:
-            gateway.wait_for("bob", WAIT_S)
-            policy = gateway.policy("bob")
-            ask(policy, rows([1]))
-            (turn,) = turns(session)
-            os.kill(gateway.pid, signal.SIGSTOP)
-            paused = time.monotonic() + 0.8
-            session.act(turn, 1)
-            session.flush()
-            while time.monotonic() < paused:
-                policy._link._poller.poll(10)
+    control = TimeControl(move_s=0.5, first_s=0.5)
+    with Gateway(SPEC, {"bob": TOKEN}, time_control=control) as gateway, seated(gateway.address) as session:
+        gateway.wait_for("bob", WAIT_S)
+        policy = gateway.policy("bob")
+        ask(policy, rows([1]))
+        (turn,) = turns(session)
+        os.kill(gateway.pid, signal.SIGSTOP)
+        paused = time.monotonic() + 0.8
+        session.act(turn, 1)
+        session.flush()
+        while time.monotonic() < paused:
+            policy._link._poller.poll(10)
+        os.kill(gateway.pid, signal.SIGCONT)
+        assert sources(policy.collect()) == [POLICY]
+        ask(policy, rows([1], 1))
+        os.kill(gateway.pid, signal.SIGSTOP)
+        try:
+            assert "no sign of life" in collected_error(policy, 4.0).got
+        finally:
             os.kill(gateway.pid, signal.SIGCONT)
-            assert sources(policy.collect()) == [POLICY]
-            ask(policy, rows([1], 1))
-            os.kill(gateway.pid, signal.SIGSTOP)
-            try:
-                assert "no sign of life" in collected_error(policy, 4.0).got
-            finally:
-                os.kill(gateway.pid, signal.SIGCONT)
 
 
 def test_a_fault_of_its_own_ends_the_gateway_rather_than_hang_it() -> None:
@@ -165,7 +165,7 @@ time.sleep(60)
 
 
 def test_the_gateway_dies_with_its_owner(root: Path) -> None:
-    """kill -9 of the owner ends the gateway within 2 s, and its agents' connections with it."""
+    """Killing the owner with -9 ends the gateway within 2 s, and its agents' connections with it."""
     command = [sys.executable, "-c", OWNER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as owner:
         assert owner.stdout is not None
@@ -198,7 +198,7 @@ def test_closing_leaves_nothing_behind() -> None:
 
 
 def test_the_process_is_light_and_is_told_no_token() -> None:
-    """Neither numpy nor torch is loaded, memory and files are capped, and nothing it was given holds a token."""
+    """Neither numpy nor torch is loaded, memory is capped, and nothing that it was given holds a token."""
     with Gateway(SPEC, {"bob": TOKEN}) as gateway:
         maps = Path(f"/proc/{gateway.pid}/maps").read_text(encoding="utf-8")
         assert "numpy" not in maps

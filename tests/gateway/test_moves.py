@@ -153,7 +153,7 @@ def test_one_slow_seat_of_many_moves_nobody_elses_clock(quick: Gateway) -> None:
 
 
 def test_an_illegal_move_may_be_mended_once(patient: Gateway) -> None:
-    """The first illegal try costs nothing when it is mended; the second is substituted, and strikes forfeit."""
+    """The first illegal try costs nothing when it is mended; a second is substituted; strikes forfeit."""
     with seated(patient.address) as session:
         patient.wait_for("bob", WAIT_S)
         policy = patient.policy("bob")
@@ -217,7 +217,7 @@ def test_nobody_there_is_absent_at_once(patient: Gateway) -> None:
 
 
 def test_a_disconnect_in_mid_match_forfeits_at_once(patient: Gateway) -> None:
-    """Open rows come back absent when the connection ends; a new connection plays new matches, not the old ones."""
+    """Open rows come back absent when the connection ends; a new connection plays new matches only."""
     policy = patient.policy("bob")
     with seated(patient.address) as session:
         patient.wait_for("bob", WAIT_S)
