@@ -1,0 +1,190 @@
+"""Scripted traders for `arenas.trading`: they read named slices of the observation and name choices by number.
+
+Axes: R rows, K = 1, A choices. Distances in observations are in tens of ticks, quantities in parts of the limit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from marl.policy import Decision
+from marl.rng import uniforms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from marl.policy import Policy, Rows
+    from marl.spec import Role, Spec
+
+    Floats = NDArray[np.float32]
+    Choices = NDArray[np.int64]
+
+HOLD = 0
+OFFSETS = (-1, 0, 1, 2, 4)
+"""Ticks behind the best price of the limit orders, in the order of the choices (-1: one better)."""
+BUY, SELL = 0, 1
+CANCEL_BIDS, CANCEL_ASKS = 27, 28
+
+
+def market(side: int, size: int) -> int:
+    """The choice of a market order: size 0, 1, 2 is a quarter, half, all of the limit."""
+    return 1 + 3 * side + size
+
+
+def limit(side: int, offset: int, size: int) -> int:
+    """The choice of a limit order `offset` ticks behind the best price: size 0, 1 is a quarter, half of the limit."""
+    return 7 + 10 * side + 2 * OFFSETS.index(offset) + size
+
+
+class View:
+    """Columns of the observation by the names of the role's slices."""
+
+    def __init__(self, role: Role, observation_RO: Floats) -> None:
+        self._slices, self._observation_RO = role.slices, observation_RO
+
+    def __getitem__(self, name: str) -> Floats:
+        first, last = self._slices[name]
+        column = self._observation_RO[:, first:last]
+        return column[:, 0] if last - first == 1 else column
+
+
+class Scripted:
+    """A trader without memory: `wish` lists choices in order of preference, and the first legal one is taken."""
+
+    memory_size: ClassVar[int] = 0
+
+    def __init__(self, spec: Spec) -> None:
+        del spec
+
+    def act(
+        self,
+        role: Role,
+        observation: Sequence[NDArray[Any]],
+        mask_RA: NDArray[np.uint8],
+        memory_RM: NDArray[np.float32],
+        rows: Rows,
+        *,
+        greedy: bool,
+    ) -> Decision:
+        """The first legal wish of each row; hold is always legal."""
+        del memory_RM, greedy
+        action_R = np.full(len(rows), HOLD)
+        for wish_R in reversed(self.wish(View(role, observation[0]), mask_RA, rows)):
+            legal_R = mask_RA[np.arange(len(rows)), wish_R] > 0
+            action_R = np.where(legal_R, wish_R, action_R)
+        return Decision(action_R[:, None].astype(role.action_dtype))
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """Choices of all rows, most wanted first."""
+        raise NotImplementedError
+
+
+class Hold(Scripted):
+    """Never trades."""
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """Hold."""
+        return []
+
+
+class BuyAndHold(Scripted):
+    """Buys up to its limit as soon as it may, and keeps it."""
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """The largest legal purchase."""
+        return [np.full(len(rows), market(BUY, size)) for size in (2, 1, 0)]
+
+
+class Momentum(Scripted):
+    """Goes with the trend (fast less slow mean of the mid) by market orders, and out when it is gone."""
+
+    enter, leave = 0.15, 0.03
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """Toward half the limit in the trend's direction; out when the trend has turned."""
+        trend_R, held_R = view["fast"] - view["slow"], view["inventory"]
+        buys_R = (trend_R > self.enter) & (held_R < 0.5)
+        sells_R = (trend_R < -self.enter) & (held_R > -0.5)
+        buys_R |= (held_R < -0.1) & (trend_R > -self.leave)
+        sells_R |= (held_R > 0.1) & (trend_R < self.leave)
+        return [np.where(buys_R, market(BUY, 0), np.where(sells_R, market(SELL, 0), HOLD))]
+
+
+class MeanReversion(Scripted):
+    """Leans against departures of the mid from its slow mean by limit orders, and rests for the way back."""
+
+    enter = 0.2
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """Bid below the mean, offer above it; otherwise work the position off at the best price."""
+        gap_R, held_R = view["slow"], view["inventory"]
+        side_R = np.where(np.abs(gap_R) > self.enter, gap_R < 0, held_R > 0).astype(np.int64)
+        idle_R = (np.abs(gap_R) <= self.enter) & (np.abs(held_R) < 0.05)
+        open_R = np.where(side_R == BUY, view["bid"][:, 0], view["ask"][:, 0])
+        distance_R = np.where(side_R == BUY, view["bid"][:, 1], view["ask"][:, 1])
+        at_best_R = (open_R > 0) & (distance_R <= 0.5 * view["spread"] + 0.11)
+        return [np.where(idle_R | at_best_R, HOLD, limit(BUY, 0, 0) + 10 * side_R)]
+
+
+class ZIC(Scripted):
+    """Zero intelligence, constrained (Gode, Sunder 1993): random orders, none worse than its own view of the value."""
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """A uniform draw among the legal orders that gain by its view (the signal, in units of the observation)."""
+        gain_RA = np.full((len(rows), mask_RA.shape[1]), -np.inf, np.float32)
+        half_R, signal_R = 0.5 * view["spread"], view["signal"]
+        for side, sign in ((BUY, 1.0), (SELL, -1.0)):
+            for size in range(3):
+                gain_RA[:, market(side, size)] = sign * signal_R - half_R - 0.1 * view["taker_fee"]
+            for offset in OFFSETS:
+                for size in range(2):
+                    gain_RA[:, limit(side, offset, size)] = sign * signal_R + half_R + 0.1 * offset
+        legal_RA = (mask_RA > 0) & (gain_RA > 0)
+        draw_RA = np.where(legal_RA, uniforms(rows.key_R, mask_RA.shape[1]), np.float32(-1))
+        return [np.where(legal_RA.any(1), draw_RA.argmax(1), HOLD)]
+
+
+class Maker(Scripted):
+    """Quotes both sides in turn, and leans its quotes against its inventory: improves the side that reduces it."""
+
+    full, lean = 0.75, 0.25
+
+    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+        """Renew the quote that is farther from where it should be; hold where both stand well."""
+        half_R, held_R = 0.5 * view["spread"], view["inventory"]
+        wishes, errors = [], []
+        for side, sign in ((BUY, 1.0), (SELL, -1.0)):
+            lean_R = sign * held_R
+            offset_R = np.select([lean_R < -self.lean, lean_R < self.lean, lean_R < self.full], [-1, 0, 2], 4)
+            offset_R = np.where((offset_R == 0) & (view["spread"] > 0.25), -1, offset_R)
+            wish_R = np.select(
+                [offset_R == offset for offset in OFFSETS],
+                [limit(side, offset, 0) for offset in OFFSETS],
+                HOLD,
+            )
+            quote = view["bid"] if side == BUY else view["ask"]
+            away_R = np.abs(quote[:, 1] - half_R - 0.1 * np.maximum(offset_R, 0))
+            wishes.append(wish_R)
+            errors.append(np.where(quote[:, 0] > 0, away_R, 10.0 - 5.0 * (lean_R > self.full)))
+        bid_first_R = errors[BUY] > errors[SELL]
+        bid_first_R |= (errors[BUY] == errors[SELL]) & (rows.decision_R % 2 == 0)
+        renew_R = np.maximum(errors[BUY], errors[SELL]) > 0.06
+        wish_R = np.where(bid_first_R, wishes[BUY], wishes[SELL])
+        joined_R = np.where(bid_first_R, limit(BUY, 0, 0), limit(SELL, 0, 0))
+        return [np.where(renew_R, wish_R, HOLD), np.where(renew_R, joined_R, HOLD)]
+
+
+SCRIPTED: Mapping[str, Callable[[Spec], Policy]] = {
+    "hold": Hold,
+    "buy_and_hold": BuyAndHold,
+    "momentum": Momentum,
+    "mean_reversion": MeanReversion,
+    "zi_c": ZIC,
+    "maker": Maker,
+}
+"""Name to factory(spec)."""
