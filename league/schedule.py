@@ -39,8 +39,8 @@ class Done:
 class Plan(Protocol):
     """What a league or tournament does next, as a pure function of what it has taken."""
 
-    def next(self) -> Task | None:
-        """The next task, or None where the plan waits for results, or is at its end."""
+    def next(self, index: int) -> Task | None:
+        """The task of that number, or None where the plan waits for results, or is at its end."""
         ...
 
     def take(self, done: Done) -> Sequence[Player]:
@@ -71,7 +71,7 @@ def drive(  # noqa: PLR0913  # where from, where to, how
     pending: deque[_Open] = deque()
     index = first
     while True:
-        while len(pending) < window and (task := plan.next()) is not None:
+        while len(pending) < window and (task := plan.next(index)) is not None:
             record = records.get(index)
             if record is not None and record.hash != task_hash(task):
                 raise RunError(

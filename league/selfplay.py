@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from league.block import BlockPlan, plan_block
+from league.block import BlockPlan, Purpose, plan_block
 from league.curriculum import Stage, Verdict, exam_opponents, judge
 from league.matchmaking import pfsp
 from league.player import Player
@@ -69,7 +69,6 @@ class SelfPlay:
         self._examining: dict[str, int] = {}
         self._waiting: list[Candidate] = []
         self._trained = 0
-        self._issued = 0
         self._wins: dict[str, list[float]] = {}
         pool = settings.pool
         self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
@@ -87,20 +86,19 @@ class SelfPlay:
         """The stage in play; None after the last."""
         return self._settings.stages[self._at.index] if self._at.index < len(self._settings.stages) else None
 
-    def next(self) -> Task | None:
+    def next(self, index: int) -> Task | None:
         """An exam where a snapshot waits for one, else training, else nothing."""
         stage = self.stage
         if stage is None:
             return None
         if self._waiting and not self._examining:
-            return self._exam(stage, self._waiting.pop(0))
+            return self._exam(index, stage, self._waiting.pop(0))
         if self._training or self._at.trained >= stage.max_tasks:
             return None
         return self._train(stage)
 
     def take(self, done: Done) -> Sequence[Player]:
         """Take a result."""
-        self._issued += 1
         if isinstance(done.task, TrainTask):
             return self._take_training(done)
         self._take_exam(done)
@@ -190,7 +188,7 @@ class SelfPlay:
 
     # exams
 
-    def _exam(self, stage: Stage, candidate: Candidate) -> PlayTask:
+    def _exam(self, index: int, stage: Stage, candidate: Candidate) -> PlayTask:
         settings = self._settings
         gate = stage.gate
         assert gate is not None  # noqa: S101  # only stages with gates have exams
@@ -200,23 +198,29 @@ class SelfPlay:
         self._examining[candidate.player.id] = self._at.index
         self._at.attempts += 1
         plans: list[BlockPlan] = []
-        for opponents, count, purpose in ((against, gate.max_blocks, "gate"), (record, settings.past_blocks, "eval")):
+        kinds: tuple[tuple[list[str], int, Purpose], ...] = (
+            (against, gate.max_blocks, "gate"),
+            (record, settings.past_blocks, "eval"),
+        )
+        for opponents, count, purpose in kinds:
             for opponent in opponents:
                 for _ in range(count):
-                    plans.append(self._block(stage, candidate.player.id, opponent, len(plans), purpose))
+                    plans.append(self._block(index, stage, candidate.player.id, opponent, len(plans), purpose))
         known = {c.player.id: c.player for c in self.candidates} | self.scripted
         names = [candidate.player.id, *against, *record]
         players = tuple(known[name] for name in dict.fromkeys(names))
         return PlayTask(self._pool, tuple(plans), players, settings.greedy_exams)
 
-    def _block(self, stage: Stage, candidate: str, opponent: str, position: int, purpose: Any) -> BlockPlan:  # noqa: ANN401
-        settings, attempt = self._settings, len(self.verdicts)
+    def _block(  # noqa: PLR0913  # where, who, what for
+        self, index: int, stage: Stage, candidate: str, opponent: str, position: int, purpose: Purpose
+    ) -> BlockPlan:
+        settings = self._settings
         return plan_block(
             self._spec,
             two_sides(self._spec, candidate, opponent),
-            seed=seed_of(settings.seed, _EXAM, attempt, position),
+            seed=seed_of(settings.seed, _EXAM, index, position),
             run=settings.name,
-            task=attempt,
+            task=index,
             position=position,
             purpose=purpose,
             stage=stage.name,

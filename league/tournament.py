@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from league.schedule import Done
     from marl.spec import Spec
 
-_TASKS_BEFORE = 1_000_000
-"""Blocks of a tournament come after all exams of its run in the ledger's order."""
-
 
 class RoundRobin:
     """Keeps `schedule.Plan`: a task a pair, external players last. `blocks` are the results so far, in order."""
@@ -50,13 +47,13 @@ class RoundRobin:
         """How many blocks there are in all."""
         return sum(self._count(a, b) for a, b in self.pairs)
 
-    def next(self) -> Task | None:
+    def next(self, index: int) -> Task | None:
         """The next pair."""
         if self._issued == len(self.pairs):
             return None
         number, self._issued = self._issued, self._issued + 1
         first, second = self.pairs[number]
-        plans = tuple(self._block(number, first, second, i) for i in range(self._count(first, second)))
+        plans = tuple(self._block(index, first, second, i) for i in range(self._count(first, second)))
         return PlayTask(self._pool, plans, (first, second), self._rules.greedy)
 
     def take(self, done: Done) -> Sequence[Player]:
@@ -68,13 +65,13 @@ class RoundRobin:
     def _count(self, first: Player, second: Player) -> int:
         return min(self._fewer.get(player.id, self._rules.blocks) for player in (first, second))
 
-    def _block(self, number: int, first: Player, second: Player, position: int) -> BlockPlan:
+    def _block(self, index: int, first: Player, second: Player, position: int) -> BlockPlan:
         return plan_block(
             self._spec,
             two_sides(self._spec, first.id, second.id),
             seed=seed_of(self._rules.seed, position),
             run=self._settings.name,
-            task=_TASKS_BEFORE + number,
+            task=index,
             position=position,
             purpose="tournament",
             stage="tournament",
