@@ -92,10 +92,11 @@ class Fleet:
             self._look()
             return
         header = wire.unpack(self.router.recv())
-        bodies = []
-        while self.router.rcvmore:
-            bodies.append(self.router.recv(copy=False).buffer)
         peer = self._by_name.get(name)
+        bodies = []
+        if peer is None or not peer.memory:
+            while self.router.get(zmq.RCVMORE):
+                bodies.append(self.router.recv(copy=False).buffer)
         if peer is None:
             # An earlier incarnation: what it said died with it.
             return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marl.hosting.log import LOG
+from marl.hosting.wire import check_endpoint
 
 if TYPE_CHECKING:
     from marl.hosting import plane
@@ -41,6 +42,7 @@ class HostProcess:
         # The host makes the folder, for this user only, and removes it as soon as it hears from us.
         self.folder = str(Path(tempfile.gettempdir(), f"marl-host-{os.getpid()}-{secrets.token_hex(4)}"))
         self.endpoint = f"ipc://{self.folder}/s"
+        check_endpoint(self.endpoint)
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         order = {"endpoint": self.endpoint, "incarnation": incarnation, "owner": os.getpid(), "memory": fd}
         self._process = subprocess.Popen(

@@ -92,11 +92,16 @@ class Shared:
     """
 
     def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self.fd = os.memfd_create("marl-hosting")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self.fd = os.dup(file.fileno())
+        try:
+            if hasattr(os, "memfd_create"):
+                self.fd = os.memfd_create("marl-hosting")
+            else:
+                with tempfile.TemporaryFile() as file:
+                    self.fd = os.dup(file.fileno())
+        except OSError as error:
+            raise HostError(
+                "hosting: shared memory", got=str(error), expected="a descriptor that hosts can inherit"
+            ) from error
 
     def grow(self, size: int) -> memoryview:
         """Reserve `size` zeroed bytes and map them; HostError where there is no room for them."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,8 @@ from marl.spec import PARKED
 from tests.hosting.driving import Driver, counter, descriptors, files, host_processes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from marl.frame import Frame
 
 FAULTY = 9
@@ -228,6 +233,38 @@ def test_a_host_that_cannot_start_is_told_at_once(ref: ArenaRef, kind: type[Exce
     assert host_processes() == set()
     assert files() == set()
     assert descriptors() <= before
+
+
+def test_a_folder_name_too_long_for_sockets_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A temporary folder whose path no socket can have is one clear error, before any process is started."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 90)))
+    with pytest.raises(HostError, match="Set TMPDIR to a shorter path"):
+        HostPool(counter(), hosts=1, copies=2, groups=1)
+    assert host_processes() == set()
+
+
+def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room for the arrays is one clear error that names the size, and nothing is left."""
+
+    def full(_: int, __: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, f"No space left for {size}")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = descriptors()
+    with pytest.raises(HostError, match=r"No space left .*expected room for the arrays.*Use fewer copies"):
+        HostPool(counter(), hosts=1, copies=2, groups=1)
+    assert host_processes() == set()
+    assert descriptors() <= before
+
+
+def test_an_arena_that_talks_a_lot_blocks_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Output of hosts is read as it comes and logged at DEBUG."""
+    pool = HostPool(counter(talk=100_000), hosts=1, copies=2, groups=1)
+    with caplog.at_level(logging.DEBUG, "marl.hosting"), pool:
+        driver = Driver(pool)
+        for _ in range(5):
+            driver.step()
+    assert sum("talk talk" in record.getMessage() for record in caplog.records) == 5
 
 
 def test_a_start_that_takes_too_long_is_ended() -> None:

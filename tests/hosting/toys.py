@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class Counter(BatchArena):
     """Two seats add their actions to a counter that the seed starts; a match takes `length` steps.
 
-    Options: `length`; `pause_s` (the least a step takes), `sleep_s` (before it starts), `fault` (raise, kill,
-    spin) and `at` (the action number that sets it off), `size` of an image that is observed, too.
+    Options: `length`; `pause_s` (the least a step takes), `sleep_s` (before it starts), `talk` (words a
+    step), `fault` (raise, kill, spin) and `at` (the action number that sets it off), `size` of an image that
+    is observed, too.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -41,6 +42,7 @@ class Counter(BatchArena):
             time.sleep(options["sleep_s"])
         self._lengths = [int(options.get("length", 5))]
         self._fault, self._at = options.get("fault", ""), options.get("at", 9)
+        self._talk = "talk " * int(options.get("talk", 0))
         self._pause_s = float(options.get("pause_s", 0))
         size = int(options.get("size", 2))
         outer = spaces.Dict(
@@ -70,6 +72,8 @@ class Counter(BatchArena):
         frame, orders, role = self.frame, self.orders, self.frame.roles["adder"]
         added_BN = orders.action["adder"][:, :, 0].astype(float)
         self._misbehave(added_BN)
+        if self._talk:
+            sys.stdout.write(f"{self._talk}\n")
         until_s = time.perf_counter() + self._pause_s
         while time.perf_counter() < until_s:
             pass
@@ -109,3 +113,10 @@ class Counter(BatchArena):
             os.kill(os.getpid(), signal.SIGKILL)
         while self._fault == "spin":
             time.monotonic()
+
+
+class Empty(Counter):
+    """A step of it does nothing at all: what remains is the cost of hosting."""
+
+    def step(self) -> None:
+        """Nothing."""
