@@ -245,7 +245,7 @@ class Hub:
         self._reply(identity, header, ())
 
     def check(self) -> None:
-        """Every open row has a clock that runs: owners would wait for ever otherwise, so it raises RuntimeError."""
+        """Raise RuntimeError unless every open row has a clock that runs: owners would wait for ever."""
         sessions = list(self.connections)
         waiting, clocked = (
             sum(ask.left for ask in self.open_asks),

@@ -19,9 +19,7 @@ BODY_BYTES = 1 << 20
 FRAMES = 17
 _FIXMAP, _FIXMAP_KEYS = 0x80, 15
 
-ErrorCode = Literal[
-    "version", "auth", "size", "frame", "header", "state", "rate", "full", "timeout", "slow", "act"
-]
+ErrorCode = Literal["version", "auth", "size", "frame", "header", "state", "rate", "timeout", "act"]
 Whole = Annotated[int, Meta(ge=0, le=2**53)]
 Signed = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Text = Annotated[str, Meta(max_length=128)]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SILENCE_S = 10.0
 """The gateway's main loop beats twice a second while rows are open; this long without a beat, it hangs."""
 
+GOODBYE_MS = 100
+
 
 @dataclass(frozen=True)
 class Forfeit:
@@ -83,11 +85,13 @@ class Link:
         return None
 
     def close(self) -> None:
-        """Close the sockets; safe to call twice."""
+        """Say goodbye and close the sockets; safe to call twice."""
         if not self._socket.closed:
+            if not self._lost:
+                self.send({"t": "close"})
             self._socket.disable_monitor()
             self._monitor.close(0)
-            self._socket.close(0)
+            self._socket.close(GOODBYE_MS)
             self._context.term()
 
 
@@ -198,7 +202,7 @@ class RemotePolicy:
         return {seat: forfeit for (number, seat), forfeit in self.forfeits.items() if number == match}
 
     def close(self) -> None:
-        """Give up what is still being played."""
+        """Give up what is still being played; safe to call twice."""
         self._link.close()
 
     def _agent_seed(self, seed: int, seat: int) -> int:

@@ -260,7 +260,7 @@ class Session(asyncio.Protocol):
         data = b"".join(self._out)
         self._out.clear()
         if self._transport.get_write_buffer_size() > BUFFER_BYTES + 2 * max(self._batch_bytes, len(data)):
-            self.cut("slow", "too much was left unread", abort=True)
+            self.close("", abort=True)
             return
         self._batch_bytes = max(self._batch_bytes, len(data))
         self._transport.write(data)
@@ -281,7 +281,7 @@ class Session(asyncio.Protocol):
     def _on_time(self) -> None:
         """Moves are late here and nowhere else. A timer that comes late credits the agent, and comes again.
 
-        By then the loop has read what arrived meanwhile: after a pause of this process timers come before bytes.
+        By then the loop has read what arrived: after a pause of this process timers come before bytes.
         """
         self._timer = None
         now = self._loop.time()
@@ -313,13 +313,11 @@ class Session(asyncio.Protocol):
             self.send(wire.PingOut(m=0, n=self._sent, t_us=int(now_s * 1e6)))
             self.flush()
 
-    def cut(
-        self, code: wire.ErrorCode, text: str, versions: list[int] | None = None, *, abort: bool = False
-    ) -> None:
+    def cut(self, code: wire.ErrorCode, text: str, versions: list[int] | None = None) -> None:
         """Tell the peer its fault and end the connection."""
         if self.state != "closed":
             self.send(wire.Error(m=0, code=code, fatal=True, text=text, v=versions or UNSET))
-            self.close("", abort=abort)
+            self.close("")
 
     def close(self, reason: str, *, abort: bool = False) -> None:
         """End the session: seats forfeit, the peer is told why, and has CLOSING_S to read it."""

@@ -295,6 +295,20 @@ def test_duplicates_and_stale_answers_change_nothing(patient: Gateway) -> None:
         assert (sources(policy.collect()), patient.standing_of("bob").seats) == ([POLICY], 1)
 
 
+def test_a_closed_policy_frees_its_seats(patient: Gateway) -> None:
+    """Closing a policy ends its matches at the agent, also those that were still being played."""
+    with seated(patient.address) as session:
+        patient.wait_for("bob", WAIT_S)
+        policy, other = patient.policy("bob"), patient.policy("bob")
+        for number, asked in ((1, policy), (2, other)):
+            ask(asked, rows([number]))
+            answer(session, number)
+        assert (actions(policy.collect()), actions(other.collect())) == ([1], [2])
+        policy.close()
+        assert event_of(session, marl.client.End) == marl.client.End(1, "over")
+        assert patient.standing_of("bob").seats == 1
+
+
 def test_an_act_may_name_its_match_where_that_is_enough(patient: Gateway) -> None:
     """`ep` alone names the seat of a session that holds one seat of the match."""
     with Peer(patient.address) as peer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import re
 import struct
+from typing import TYPE_CHECKING, get_args
 
 import msgpack
 import msgspec
@@ -14,6 +16,9 @@ from hypothesis import strategies as st
 import marl.client
 from marl.gateway import protocol as wire
 from tests.gateway.driving import framed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GOLDEN = bytes.fromhex(
     "2b000000 01 26000000 85 a174 a3616374 a16d 2a a26570 c410"
@@ -151,3 +156,22 @@ def test_decoders_survive_garbage_collection() -> None:
     """The message types can be collected over (a union that crashes msgspec 0.22 there is avoided)."""
     assert isinstance(wire.decode(msgpack.packb({**ACT, "a": [1, ["f4", [2]], 0.5]})), wire.Act)
     gc.collect()
+
+
+def test_the_document_names_every_message_and_code(root: Path) -> None:
+    """The protocol's document has the golden bytes, each message with its fields, and the list of codes."""
+    text = (root / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
+    assert GOLDEN in {bytes.fromhex(line) for line in text.splitlines() if line.startswith("2b000000 ")}
+    said = {
+        tag
+        for row in text.splitlines()
+        if row.startswith("| `")
+        for tag in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    messages = [*get_args(wire.Message), *wire.ToAgent.__subclasses__()]
+    assert said - {"t"} == {message.__struct_config__.tag for message in messages}
+    for message in messages:
+        for name in message.__struct_fields__:
+            assert f"`{name}`" in text, f"{message.__struct_config__.tag}: {name}"
+    codes = next(line for line in text.splitlines() if line.startswith("**Error codes.**"))
+    assert set(re.findall(r"`(\w+)`", codes)) == set(get_args(wire.ErrorCode))
