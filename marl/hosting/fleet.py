@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TRIES = 3
 """A host that dies so often without completing a step is given up."""
 
-_TICK_MS = 20
+_TICK_MS = 10
 """How long a wait goes on before processes and deadlines are looked at: a dead host is noticed within it."""
 
 _PATIENCE_S = 2.0
