@@ -684,7 +684,7 @@ def load(spec: str) -> Any:  # noqa: ANN401  # a function, an object or a class
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The small command line: 0 when the gateway said goodbye, 1 on a fault, 2 on wrong usage."""
+    """The command line: 0 when the gateway said goodbye, 1 on a fault, 2 on wrong usage, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(description="Play in a league with your own agent.")
     parser.add_argument("address", help="HOST:PORT of the gateway")
     parser.add_argument("agent", help="agent.py:act or package.module:Agent")
@@ -705,6 +705,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ClientError, OSError) as error:
         print_line(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        print_line("interrupted: the seats still played are lost")
+        return 130
     print_line(f"the gateway said goodbye after {answered} turns")
     return 0
 

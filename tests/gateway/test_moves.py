@@ -135,21 +135,21 @@ def test_a_late_move_is_substituted_and_strikes_forfeit(quick: Gateway) -> None:
         assert event_of(session, marl.client.End).reason == "timeout"
 
 
-def test_one_slow_seat_of_many_moves_nobody_elses_clock(quick: Gateway) -> None:
-    """An agent that answers one row after the other, each within its time, is late with none."""
-    with seated(quick.address) as session:
-        quick.wait_for("bob", WAIT_S)
-        policy = quick.policy("bob")
-        ask(policy, rows([1, 2, 3, 4]))
-        pause = time.monotonic()
-        for turn in turns(session, 4):
-            pause += 0.12
-            while time.monotonic() < pause:
+def test_an_agent_that_answers_one_by_one_has_its_time_for_each() -> None:
+    """Three rows at once, answered one after the other within a move's time each, are all in time."""
+    control = TimeControl(move_s=0.8, first_s=0.8, strikes=2)
+    with Gateway(SPEC, {"bob": TOKEN}, time_control=control) as gateway, seated(gateway.address) as session:
+        gateway.wait_for("bob", WAIT_S)
+        policy = gateway.policy("bob")
+        ask(policy, rows([1, 2, 3]))
+        thought_s = time.monotonic()
+        for turn in turns(session, 3):
+            thought_s += 0.35
+            while time.monotonic() < thought_s:
                 policy._link._poller.poll(1)
             session.act(turn, 1)
             session.flush()
-        decision = policy.collect()
-        assert sources(decision) == [POLICY] * 4
+        assert sources(policy.collect()) == [POLICY] * 3
 
 
 def test_an_illegal_move_may_be_mended_once(patient: Gateway) -> None:
