@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,7 @@ class Externals:
     def __init__(self, spec: Spec, expected: Sequence[ExternalSettings], told: Callable[[str], None]) -> None:
         self._expected = list(expected)
         tokens = {entry.name: new_token() for entry in expected}
+        self._folder = tempfile.TemporaryDirectory(prefix="marl-tokens-")
         move_s = max(entry.move_ms for entry in expected) / 1000
         self.gateway = Gateway(spec, tokens, time_control=TimeControl(move_s=move_s))
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -61,6 +63,7 @@ class Externals:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +72,14 @@ class Externals:
         self.close()
 
     def _invite(self, entry: ExternalSettings, token: str, told: Callable[[str], None]) -> None:
-        root = Path(marl.__file__).parent.parent
+        # the folder is nobody else's: on a command line everybody could read the token
+        file = Path(self._folder.name) / f"{len(self._processes)}-{entry.name}"
+        file.write_text(token, encoding="utf-8")
         if not entry.command:
-            told(f"waiting {entry.wait_s:g} s for {entry.name}: marl join {self.gateway.address} AGENT --token {token}")
+            told(f"waiting {entry.wait_s:g} s for {entry.name}: marl join {self.gateway.address} AGENT --token @{file}")
             return
-        words = {"python": sys.executable, "address": self.gateway.address, "token": token, "root": str(root)}
+        root = Path(marl.__file__).parent.parent
+        words = {"python": sys.executable, "address": self.gateway.address, "token": f"@{file}", "root": str(root)}
         command = [part.format(**words) for part in entry.command]
         try:
             self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))  # noqa: S603  # the user's own

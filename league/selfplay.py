@@ -170,7 +170,8 @@ class SelfPlay:
         self._note_wins(done.training)
         self.candidates.append(candidate)
         stage = self.stage
-        if stage is not None and stage.gate is not None:
+        # who was trained for an earlier stage is not examined in this one
+        if stage is not None and stage.gate is not None and candidate.stage == self._at.index:
             self._waiting.append(candidate)
         self._leave_if_spent()
         return [player] if number else [*self.scripted.values(), player]

@@ -47,6 +47,8 @@ def head_to_head_table(
     what = "win rate" if measure == "win" else "mean difference of scores"
     order = [row.player for row in standings.rows if row.player in found.players]
     place = {player: i for i, player in enumerate(found.players)}
+    shown = [abs(float(mean) - even) for mean in found.mean_PP.ravel() if not math.isnan(mean)]
+    digits = 2 if max(shown, default=0.0) < 10 else 0
     table = Table(
         title=f"Head to head: {what}, row against column, ± half of the 95 % interval", title_justify="left"
     )
@@ -62,10 +64,10 @@ def head_to_head_table(
             if a == b or math.isnan(mean):
                 cells.append(Text("·", style="dim"))
             elif math.isnan(low):
-                cells.append(Text(f"{mean:.2f}", style="dim"))
+                cells.append(Text(f"{mean:.{digits}f}", style="dim"))
             else:
                 style = "green" if low > even else "red" if high < even else ""
-                cells.append(Text(f"{mean:.2f} ±{(high - low) / 2:.2f}", style=style))
+                cells.append(Text(f"{mean:.{digits}f}\n±{(high - low) / 2:.{digits}f}", style=style))
         table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
     return table
 
