@@ -1,11 +1,11 @@
-"""Scripted traders for `arenas.trading`: they read named slices of the observation and name choices by number.
+"""Scripted traders for `arenas.trading`: they read named slices and name choices by number.
 
-Axes: R rows, K = 1, A choices. Distances in observations are in tens of ticks, quantities in parts of the limit.
+Axes: R rows, K = 1, A choices. Observed distances are in tens of ticks, quantities in parts of the limit.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,15 +37,19 @@ def market(side: int, size: int) -> int:
 
 
 def limit(side: int, offset: int, size: int) -> int:
-    """The choice of a limit order `offset` ticks behind the best price: size 0, 1 is a quarter, half of the limit."""
+    """The choice of a limit order `offset` ticks behind the best price; size 0: a quarter, 1: half of it."""
     return 7 + 10 * side + 2 * OFFSETS.index(offset) + size
 
 
 class View:
-    """Columns of the observation by the names of the role's slices."""
+    """What the rows see: columns of the observation by the names of their slices, masks, who is asked."""
 
-    def __init__(self, role: Role, observation_RO: Floats) -> None:
+    def __init__(self, role: Role, observation_RO: Floats, mask_RA: NDArray[np.uint8], rows: Rows) -> None:
         self._slices, self._observation_RO = role.slices, observation_RO
+        self.mask_RA, self.rows = mask_RA, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def __getitem__(self, name: str) -> Floats:
         first, last = self._slices[name]
@@ -54,9 +58,9 @@ class View:
 
 
 class Scripted:
-    """A trader without memory: `wish` lists choices in order of preference, and the first legal one is taken."""
+    """A trader without memory: `wish` lists choices in order of preference; the first legal one is taken."""
 
-    memory_size: ClassVar[int] = 0
+    memory_size: int = 0
 
     def __init__(self, spec: Spec) -> None:
         del spec
@@ -74,12 +78,12 @@ class Scripted:
         """The first legal wish of each row; hold is always legal."""
         del memory_RM, greedy
         action_R = np.full(len(rows), HOLD)
-        for wish_R in reversed(self.wish(View(role, observation[0]), mask_RA, rows)):
+        for wish_R in reversed(self.wish(View(role, observation[0], mask_RA, rows))):
             legal_R = mask_RA[np.arange(len(rows)), wish_R] > 0
             action_R = np.where(legal_R, wish_R, action_R)
         return Decision(action_R[:, None].astype(role.action_dtype))
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """Choices of all rows, most wanted first."""
         raise NotImplementedError
 
@@ -87,17 +91,17 @@ class Scripted:
 class Hold(Scripted):
     """Never trades."""
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """Hold."""
-        return []
+        return [np.full(len(view), HOLD)]
 
 
 class BuyAndHold(Scripted):
     """Buys up to its limit as soon as it may, and keeps it."""
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """The largest legal purchase."""
-        return [np.full(len(rows), market(BUY, size)) for size in (2, 1, 0)]
+        return [np.full(len(view), market(BUY, size)) for size in (2, 1, 0)]
 
 
 class Momentum(Scripted):
@@ -105,7 +109,7 @@ class Momentum(Scripted):
 
     enter, leave = 0.15, 0.03
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """Toward half the limit in the trend's direction; out when the trend has turned."""
         trend_R, held_R = view["fast"] - view["slow"], view["inventory"]
         buys_R = (trend_R > self.enter) & (held_R < 0.5)
@@ -120,7 +124,7 @@ class MeanReversion(Scripted):
 
     enter = 0.2
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """Bid below the mean, offer above it; otherwise work the position off at the best price."""
         gap_R, held_R = view["slow"], view["inventory"]
         side_R = np.where(np.abs(gap_R) > self.enter, gap_R < 0, held_R > 0).astype(np.int64)
@@ -132,11 +136,11 @@ class MeanReversion(Scripted):
 
 
 class ZIC(Scripted):
-    """Zero intelligence, constrained (Gode, Sunder 1993): random orders, none worse than its own view of the value."""
+    """Zero intelligence, constrained (Gode, Sunder 1993): random orders, none at a loss by its own view."""
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
-        """A uniform draw among the legal orders that gain by its view (the signal, in units of the observation)."""
-        gain_RA = np.full((len(rows), mask_RA.shape[1]), -np.inf, np.float32)
+    def wish(self, view: View) -> list[Choices]:
+        """A uniform draw among the legal orders that gain by its signal of value less mid."""
+        gain_RA = np.full(view.mask_RA.shape, -np.inf, np.float32)
         half_R, signal_R = 0.5 * view["spread"], view["signal"]
         for side, sign in ((BUY, 1.0), (SELL, -1.0)):
             for size in range(3):
@@ -144,17 +148,17 @@ class ZIC(Scripted):
             for offset in OFFSETS:
                 for size in range(2):
                     gain_RA[:, limit(side, offset, size)] = sign * signal_R + half_R + 0.1 * offset
-        legal_RA = (mask_RA > 0) & (gain_RA > 0)
-        draw_RA = np.where(legal_RA, uniforms(rows.key_R, mask_RA.shape[1]), np.float32(-1))
+        legal_RA = (view.mask_RA > 0) & (gain_RA > 0)
+        draw_RA = np.where(legal_RA, uniforms(view.rows.key_R, view.mask_RA.shape[1]), np.float32(-1))
         return [np.where(legal_RA.any(1), draw_RA.argmax(1), HOLD)]
 
 
 class Maker(Scripted):
-    """Quotes both sides in turn, and leans its quotes against its inventory: improves the side that reduces it."""
+    """Quotes both sides in turn and leans its quotes against its inventory."""
 
-    full, lean = 0.75, 0.25
+    full, lean = 0.5, 0.12
 
-    def wish(self, view: View, mask_RA: NDArray[np.uint8], rows: Rows) -> list[Choices]:
+    def wish(self, view: View) -> list[Choices]:
         """Renew the quote that is farther from where it should be; hold where both stand well."""
         half_R, held_R = 0.5 * view["spread"], view["inventory"]
         wishes, errors = [], []
@@ -172,7 +176,7 @@ class Maker(Scripted):
             wishes.append(wish_R)
             errors.append(np.where(quote[:, 0] > 0, away_R, 10.0 - 5.0 * (lean_R > self.full)))
         bid_first_R = errors[BUY] > errors[SELL]
-        bid_first_R |= (errors[BUY] == errors[SELL]) & (rows.decision_R % 2 == 0)
+        bid_first_R |= (errors[BUY] == errors[SELL]) & (view.rows.decision_R % 2 == 0)
         renew_R = np.maximum(errors[BUY], errors[SELL]) > 0.06
         wish_R = np.where(bid_first_R, wishes[BUY], wishes[SELL])
         joined_R = np.where(bid_first_R, limit(BUY, 0, 0), limit(SELL, 0, 0))

@@ -18,7 +18,18 @@ from arenas.trading.flow import background
 from arenas.trading.jit import compiled
 from arenas.trading.options import CENTS
 from arenas.trading.task import pay, remember, write_private, write_public, write_state
-from arenas.trading.world import CASH, COST, EQUITY, SHARES, begin, close_out, look, margin_call, move_value
+from arenas.trading.world import (
+    CASH,
+    COST,
+    EQUITY,
+    SHARES,
+    begin,
+    blur,
+    close_out,
+    look,
+    margin_call,
+    move_value,
+)
 
 PARKED = -1
 
@@ -124,6 +135,8 @@ def _play(
     world["top"][TRADES] = 0
     _obey_all(world, rules, action_NK, mask_NA)
     move_value(world, rules, series)
+    if rules["informed"]:
+        blur(world, rules)
     background(world, rules)
     previous_mid2 = world["mid2"]
     look(world)

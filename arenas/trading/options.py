@@ -68,14 +68,14 @@ class Options(ArenaOptions):
     windows: tuple[tuple[str, str], ...] = Field(
         (), description="Dates (first, last) that matches may replay; none: all."
     )
-    bar_steps: int = Field(32, ge=1, le=10_000, description="Steps that one bar of the price series lasts.")
+    bar_steps: int = Field(64, ge=1, le=10_000, description="Steps that one bar of the price series lasts.")
     scale_low: float = Field(
-        1.0, gt=0, le=10, description="Least factor on the series' log returns, drawn per match."
+        0.5, gt=0, le=10, description="Least factor on the series' log returns, drawn per match."
     )
     scale_high: float = Field(1.0, gt=0, le=10, description="Greatest factor on the series' log returns.")
     mirror: bool = Field(True, description="Half the matches replay the series upside down.")
     bridge_noise: float = Field(
-        0.5, ge=0, le=20, description="Noise of the value inside a bar, ticks per step."
+        0.8, ge=0, le=20, description="Noise of the value inside a bar, ticks per step."
     )
     ou_noise: float = Field(
         0.6, ge=0, le=20, description="Noise of the value without a series, ticks per step."
@@ -99,13 +99,13 @@ class Options(ArenaOptions):
         0.6, ge=0, le=1, description="Chance that an anonymous market order repeats the last one's side."
     )
     value_traders: int = Field(
-        4, ge=0, le=VALUE_TRADERS, description="Background traders that know the value, noisily."
+        6, ge=0, le=VALUE_TRADERS, description="Background traders that know the value, noisily."
     )
-    value_noise: float = Field(3.0, ge=0, le=100, description="Error of a value trader's estimate, ticks.")
+    value_noise: float = Field(2.0, ge=0, le=100, description="Error of a value trader's estimate, ticks.")
     value_edge: float = Field(
-        2.0, ge=0, le=100, description="Gain per lot for which a value trader trades, ticks."
+        1.5, ge=0, le=100, description="Gain per lot for which a value trader trades, ticks."
     )
-    value_rate: float = Field(0.15, ge=0, le=1, description="Chance that a value trader acts in a step.")
+    value_rate: float = Field(0.25, ge=0, le=1, description="Chance that a value trader acts in a step.")
     value_lots: int = Field(4, ge=1, le=50, description="Size of a value trader's order, lots.")
     momentum_traders: int = Field(
         2, ge=0, le=MOMENTUM_TRADERS, description="Background traders that follow the trend."

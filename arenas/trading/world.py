@@ -177,6 +177,16 @@ def move_value(world: np.void, rules: np.void, series: NDArray[np.float64]) -> N
 
 
 @compiled
+def blur(world: np.void, rules: np.void) -> None:
+    """The errors of the seats' views move on: first-order autoregressive, of constant spread."""
+    memory = rules["signal_memory"]
+    fresh = rules["signal_noise"] * math.sqrt(1.0 - memory * memory)
+    for seat in range(rules["seats"]):
+        if world["alive"][seat]:
+            world["error"][seat] = memory * world["error"][seat] + fresh * normal(world["rng"])
+
+
+@compiled
 def settle(world: np.void, rules: np.void, first: int) -> None:
     """Book the trades from `first` on: cash against shares, fees to both sides."""
     tape, accounts = world["tape"], world["accounts"]
