@@ -54,7 +54,7 @@ class Options(ArenaOptions):
         0.0, ge=-5, le=5, description="Fee of the incoming side, ticks per lot, in hundredths."
     )
     signal_noise: float | None = Field(
-        4.0,
+        3.0,
         ge=0,
         le=1000,
         description="Error (standard deviation, ticks) of a seat's view of the value; none: no view.",
