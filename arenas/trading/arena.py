@@ -68,7 +68,7 @@ class TradingBatch(BatchArena):
     def attach(self, frame: Frame, orders: Orders) -> None:
         """Take the arrays to read and write, and make the state of their copies."""
         super().attach(frame, orders)
-        self._worlds_B = np.zeros(self.copies, WORLD)
+        self.worlds_B = np.zeros(self.copies, WORLD)
         self._faces = tuple(_faces(frame, orders))
         self._variant_B = np.zeros(self.copies, np.int64)
 
@@ -84,7 +84,7 @@ class TradingBatch(BatchArena):
                 expected=f"below {len(self._rules_V)}",
             )
         self._step(
-            self._worlds_B,
+            self.worlds_B,
             self._faces,
             self._rules_V,
             self._variant_B,
@@ -97,7 +97,7 @@ class TradingBatch(BatchArena):
     def view(self, copy: int) -> dict[str, Any]:
         """The book, the trades of the last step, and every seat's position and profit, as plain JSON."""
         options = self._options[int(self._variant_B[copy])]
-        return spectate(self._worlds_B[copy], options)
+        return spectate(self.worlds_B[copy], options)
 
     def _add(self, options: Options) -> int:
         self._check_fits(options)

@@ -1,0 +1,80 @@
+"""The scripted traders speak the market's language, play legally, and are worth beating."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agents.scripted import trading as scripted
+from agents.scripted.trading import SCRIPTED
+from arenas.trading import TradingBatch, actions
+from marl.batch import LocalPool
+from marl.play import Match, Play, Player
+from marl.policy import RandomLegal
+from marl.spec import Ticket
+
+BLOCKS, COPIES = 64, 32
+
+
+def profits(first: str, second: str) -> NDArray[np.float64]:
+    """Final profits of two players over blocks of two matches with seats swapped, (blocks x 2, player)."""
+    pool = LocalPool([TradingBatch({"seats": 2, "taker_fee": 0.1})], COPIES)
+    spec = pool.spec
+    makers = {**SCRIPTED, "random": lambda _: RandomLegal()}
+    players = {f"{name} {i}": Player(makers[name](spec)) for i, name in enumerate((first, second))}
+
+    def schedule(copy: int, episode: int) -> Match | None:
+        number = copy * (2 * BLOCKS // COPIES) + episode
+        if episode == 2 * BLOCKS // COPIES:
+            return None
+        order = list(players) if number % 2 else list(players)[::-1]
+        return Match(Ticket(number, number // 2), dict(zip(spec.seats, order, strict=True)))
+
+    found = []
+    for outcome in Play(pool, schedule, players).run():
+        by_player = {player: outcome.score[seat] for seat, player in outcome.match.lineup.items()}
+        found.append([by_player[player] for player in players])
+    return np.array(found)
+
+
+def test_choices_are_numbered_as_the_arena_numbers_them() -> None:
+    """The agents' own numbering of choices is the arena's."""
+    assert tuple(actions.OFFSETS) == scripted.OFFSETS
+    market = [scripted.market(side, size) for side, size in itertools.product(range(2), range(3))]
+    limit = [
+        scripted.limit(side, offset, size)
+        for side, offset, size in itertools.product(range(2), scripted.OFFSETS, range(2))
+    ]
+    assert market == list(range(actions.MARKET, actions.LIMIT))
+    assert limit == list(range(actions.LIMIT, actions.CANCEL))
+
+
+@pytest.mark.parametrize("name", list(SCRIPTED))
+def test_each_beats_random_by_far(name: str) -> None:
+    """Head to head, each earns more than random legal play, with four standard errors to spare."""
+    gap = np.subtract(*profits(name, "random").T).reshape(BLOCKS, 2).mean(1)
+    assert gap.mean() > 4 * gap.std() / BLOCKS**0.5
+
+
+def test_random_play_loses_money() -> None:
+    """Random legal play pays the spread."""
+    assert profits("random", "hold")[:, 0].mean() < -200
+
+
+def test_hold_keeps_its_money() -> None:
+    """Who never trades ends with nothing gained or lost."""
+    assert (profits("hold", "random")[:, 0] == 0).all()
+
+
+def test_maker_earns_from_the_crowd() -> None:
+    """Against a rival that holds, the maker's profit is above zero with three standard errors to spare."""
+    profit = profits("maker", "hold")[:, 0]
+    assert profit.mean() > 3 * profit.std() / len(profit) ** 0.5
+
+
+def test_a_row_decides_alike_in_any_batch() -> None:
+    """The same matches give the same scores again."""
+    np.testing.assert_array_equal(profits("zi_c", "maker"), profits("zi_c", "maker"))
