@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from marl.policy import Policy
     from marl.spec import Spec
 
-__all__ = ["LEARNERS", "SCRIPTED", "learner_class", "make_policy", "scripted_names"]
+__all__ = ["LEARNERS", "SCRIPTED", "learner_class", "load_snapshot", "make_policy", "scripted_names"]
 
 LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 """Short name to full spec of a learner."""
@@ -46,8 +46,11 @@ def scripted_names(arena: str) -> list[str]:
 
 
 def make_policy(name: str, spec: Spec) -> Policy:
-    """A scripted player by name, or somebody's own by full spec: a policy class, an agent class or a function."""
-    from marl.policy import PerRow, RandomLegal  # noqa: PLC0415  # `import agents` stays light
+    """A scripted player by name, or somebody's own by full spec: a policy class, an agent class, a function.
+
+    A policy class says its `memory_size` in its body and is made with the spec.
+    """
+    from marl.policy import PerRow, RandomLegal  # `import agents` stays light
 
     if name == RANDOM:
         return RandomLegal()
@@ -68,7 +71,9 @@ def make_policy(name: str, spec: Spec) -> Policy:
         masked = any(role.masked for role in spec.roles)
         if parameters not in ({1, 2} if masked else {1}):
             raise SpecError(
-                f"player {name!r}", got=f"a function of {parameters} arguments", expected="observation (and mask, if any)"
+                f"player {name!r}",
+                got=f"a function of {parameters} arguments",
+                expected="observation (and mask, if any)",
             )
         return PerRow(spec, _of_observation(target) if masked and parameters == 1 else target, function=True)
     raise SpecError(f"player {name!r}", got=type(target).__name__, expected="a function or a class")
@@ -85,7 +90,7 @@ def _of_observation(function: Any) -> Any:  # noqa: ANN401  # a user's function
 def load_snapshot(folder: Path, spec: Spec) -> Policy:
     """The frozen policy of a snapshot's folder."""
     try:
-        from agents.netpolicy import load_policy  # noqa: PLC0415  # needs torch
+        from agents.frozen import load_policy  # needs torch
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"snapshot {folder.name}", "torch", "torch") from error
     return load_policy(folder, spec)

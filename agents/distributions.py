@@ -1,6 +1,7 @@
-"""Action distributions over a role's leaves: categorical for counted leaves, Gaussian for boxes; draws by key.
+"""Action distributions of a role: categorical for counted leaves, Gaussian for boxes; draws by key.
 
-Axes: P models, R rows, K numbers of an action, A choices of the mask, C head outputs (all choices, then all box means).
+Axes: P models, R rows, K numbers of an action, A choices of the mask, C head outputs (all choices, or all box
+means), U uniform numbers.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from marl.errors import SpecError
 from marl.spaces import from_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from marl.spec import Role
 
@@ -26,28 +27,40 @@ MASKED = -1e9
 
 
 @dataclass(frozen=True)
-class ActionHeads:
-    """How a role's action numbers relate to head outputs: `counted` (place in K, choices), `boxes` (places in K)."""
+class Counted:
+    """One choice of an action: its place in K, out of how many, and where they begin in the mask."""
 
-    counted: tuple[tuple[int, int], ...]
-    boxes: tuple[int, ...]
+    place: int
+    size: int
+    mask_at: int | None
+
+
+@dataclass(frozen=True)
+class ActionHeads:
+    """How a role's action numbers relate to head outputs: one `Counted` a choice, or `boxes` box numbers.
+
+    Box numbers are in units of the box: 0 is its middle, 1 its upper bound (the number itself where it has no
+    bounds), so that a Gaussian of spread 1 suits any box.
+    """
+
+    counted: tuple[Counted, ...]
+    boxes: int
     low_K: NDArray[np.float32]
     high_K: NDArray[np.float32]
+    whole: bool
 
     @classmethod
     def of(cls, role: Role) -> ActionHeads:
         """The heads of a role's action space; SpecError names what is not supported."""
-        counted: list[tuple[int, int]] = []
-        boxes: list[int] = []
-        at = 0
+        counted: list[Counted] = []
+        boxes = at = masked = 0
         for leaf in role.action:
-            places = range(at, at + leaf.size)
-            at += leaf.size
             if leaf.kind == "box":
-                boxes.extend(places)
-            else:
-                sizes = leaf.choices or (2,) * leaf.size
-                counted.extend(zip(places, sizes, strict=True))
+                boxes += leaf.size
+            for i, size in enumerate(leaf.choices or (2,) * (leaf.size if leaf.kind == "multibinary" else 0)):
+                counted.append(Counted(at + i, size, masked if leaf.choices else None))
+                masked += size if leaf.choices else 0
+            at += leaf.size
         low, high = np.full(at, -np.inf, np.float32), np.full(at, np.inf, np.float32)
         if boxes and (counted or role.action_space["k"] != "box"):
             raise SpecError(
@@ -59,78 +72,94 @@ class ActionHeads:
         if boxes:
             space: Any = from_json(role.action_space)
             low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
-        return cls(tuple(counted), tuple(boxes), low, high)
+        return cls(tuple(counted), boxes, low, high, whole=role.action_dtype.kind == "i")
 
     @property
     def uniforms(self) -> int:
         """How many uniform numbers a draw takes: one a choice, two a box number."""
-        return sum(size for _, size in self.counted) + 2 * len(self.boxes)
+        return sum(part.size for part in self.counted) + 2 * self.boxes
 
-
-def _log_probabilities(heads: ActionHeads, out_PRC: Tensor, mask_PRA: Tensor | None) -> list[Tensor]:
-    """Log-probabilities of each counted leaf, illegal choices at MASKED."""
-    parts, at = [], 0
-    for _, size in heads.counted:
-        logits = out_PRC[..., at : at + size]
-        if mask_PRA is not None:
-            logits = torch.where(mask_PRA[..., at : at + size] > 0, logits, MASKED)
-        parts.append(torch.log_softmax(logits, -1))
-        at += size
-    return parts
+    def played(self, number_RK: NDArray[Any]) -> NDArray[Any]:
+        """What the arena is given for drawn numbers: those of boxes in its units, clipped to its bounds."""
+        if not self.boxes:
+            return number_RK
+        bounded_K = np.isfinite(self.low_K) & np.isfinite(self.high_K)
+        with np.errstate(invalid="ignore"):
+            middle_K = np.where(bounded_K, (self.low_K + self.high_K) / 2, np.float32(0))
+            half_K = np.where(bounded_K, (self.high_K - self.low_K) / 2, np.float32(1))
+        scaled_RK: NDArray[Any] = np.clip(number_RK * half_K + middle_K, self.low_K, self.high_K)
+        return np.rint(scaled_RK) if self.whole else scaled_RK
 
 
 def draw(
     heads: ActionHeads,
     out_PRC: Tensor,
-    mask_PRA: Tensor | None,
+    legal_PRA: Tensor | None,
     log_std: Tensor | None,
     uniform_PRU: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Actions (P, R, K) and their log-probabilities (P, R); `uniform_PRU` None means the mode.
+    """Actions (P, R, K) and their log-probabilities (P, R); `uniform_PRU`, in (0, 1), None means the mode.
 
-    Categorical by the Gumbel-max rule, Gaussian by Box and Muller's. Box actions are not clipped here: the log-probability
-    is that of the number drawn; who acts clips to the space.
+    Categorical as a race of exponentials (the choice whose -log(u) / p is least), Gaussian by Box and Muller
+    1958. Box numbers are not clipped here: the log-probability is that of the number drawn;
+    `ActionHeads.played` clips.
     """
-    total = len(heads.counted) + len(heads.boxes)
-    action = out_PRC.new_zeros((*out_PRC.shape[:-1], total))
-    logp = out_PRC.new_zeros(out_PRC.shape[:-1])
-    at = 0
-    for (place, size), logs in zip(heads.counted, _log_probabilities(heads, out_PRC, mask_PRA), strict=True):
-        noise = 0.0 if uniform_PRU is None else -torch.log(-torch.log(uniform_PRU[..., at : at + size]))
-        choice = (logs + noise).argmax(-1, keepdim=True)
-        action[..., place] = choice.squeeze(-1).to(action.dtype)
-        logp = logp + logs.gather(-1, choice).squeeze(-1)
-        at += size
     if heads.boxes:
-        assert log_std is not None  # noqa: S101  # ActorNet makes it where there are boxes
-        mean = out_PRC[..., at:]
-        normal = torch.zeros_like(mean)
-        if uniform_PRU is not None:
-            radius, angle = uniform_PRU[..., at:].chunk(2, -1)
-            normal = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
-        action[..., list(heads.boxes)] = mean + normal * log_std.exp()
-        logp = logp + _normal_logp(normal, log_std)
-    return action, logp
+        return _draw_boxes(out_PRC, log_std, uniform_PRU)
+    actions, logps = [], []
+    at = 0
+    for part, logs in zip(heads.counted, _log_probabilities(heads, out_PRC, legal_PRA), strict=True):
+        if uniform_PRU is None:
+            choice = logs.argmax(-1, keepdim=True)
+        else:
+            choice = (logs.exp() / uniform_PRU[..., at : at + part.size].log()).argmin(-1, keepdim=True)
+        actions.append(choice)
+        logps.append(logs.gather(-1, choice))
+        at += part.size
+    if len(actions) == 1:
+        return actions[0], logps[0].squeeze(-1)
+    return torch.cat(actions, -1), torch.cat(logps, -1).sum(-1)
 
 
 def evaluate(
-    heads: ActionHeads, out_PRC: Tensor, mask_PRA: Tensor | None, log_std: Tensor | None, action_PRK: Tensor
+    heads: ActionHeads, out_PRC: Tensor, legal_PRA: Tensor | None, log_std: Tensor | None, action_PRK: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and entropies (P, R) of given actions."""
-    logp = out_PRC.new_zeros(out_PRC.shape[:-1])
-    entropy = out_PRC.new_zeros(out_PRC.shape[:-1])
-    at = 0
-    for (place, size), logs in zip(heads.counted, _log_probabilities(heads, out_PRC, mask_PRA), strict=True):
-        choice = action_PRK[..., place : place + 1].long()
-        logp = logp + logs.gather(-1, choice).squeeze(-1)
-        entropy = entropy - (logs.exp() * logs).sum(-1)
-        at += size
+    """Log-probabilities and entropies (P, R) of drawn numbers (int64 for choices)."""
     if heads.boxes:
-        assert log_std is not None  # noqa: S101  # ActorNet makes it where there are boxes
-        normal = (action_PRK[..., list(heads.boxes)] - out_PRC[..., at:]) / log_std.exp()
-        logp = logp + _normal_logp(normal, log_std)
-        entropy = entropy + (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
-    return logp, entropy
+        assert log_std is not None
+        logp = _normal_logp((action_PRK - out_PRC) * (-log_std).exp(), log_std)
+        entropy = (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+        return logp, entropy.expand_as(logp)
+    logps, entropies = [], []
+    for part, logs in zip(heads.counted, _log_probabilities(heads, out_PRC, legal_PRA), strict=True):
+        logps.append(logs.gather(-1, action_PRK[..., part.place : part.place + 1]).squeeze(-1))
+        entropies.append(-(logs.exp() * logs).sum(-1))
+    if len(logps) == 1:
+        return logps[0], entropies[0]
+    return torch.stack(logps).sum(0), torch.stack(entropies).sum(0)
+
+
+def _log_probabilities(heads: ActionHeads, out_PRC: Tensor, legal_PRA: Tensor | None) -> list[Tensor]:
+    """Log-probabilities of each choice, illegal ones near MASKED."""
+    parts, at = [], 0
+    for part in heads.counted:
+        logits = out_PRC[..., at : at + part.size]
+        if legal_PRA is not None and part.mask_at is not None:
+            logits = torch.where(legal_PRA[..., part.mask_at : part.mask_at + part.size], logits, MASKED)
+        parts.append(torch.log_softmax(logits, -1))
+        at += part.size
+    return parts
+
+
+def _draw_boxes(
+    mean_PRK: Tensor, log_std: Tensor | None, uniform_PRU: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    assert log_std is not None  # ActorNet makes it where there are boxes
+    normal = torch.zeros_like(mean_PRK)
+    if uniform_PRU is not None:
+        radius, angle = uniform_PRU.chunk(2, -1)
+        normal = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
+    return mean_PRK + normal * log_std.exp(), _normal_logp(normal, log_std)
 
 
 def _normal_logp(normal: Tensor, log_std: Tensor) -> Tensor:

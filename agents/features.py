@@ -1,4 +1,4 @@
-"""Observations of any role as one row of float32 features: boxes flat, counts one-hot, bytes scaled to [0, 1]."""
+"""Observations as one row of float32 features: boxes flat, counts one-hot, bytes scaled to [0, 1]."""
 
 from __future__ import annotations
 

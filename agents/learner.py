@@ -1,4 +1,4 @@
-"""The contract of a learner, on one screen: it improves a policy from fragments, and writes what it is to disk."""
+"""The contract of a learner: it improves a policy from fragments, and writes what it is to disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 class Learner(Protocol):
     """Made as `Learner(spec, settings, seed, roles)`. `policy` is live: it changes with every update.
 
-    `want_state`: its fragments must hold the state. Loss falls on valid rows that the policy decided; where a row was
-    truncated or cut its value is bootstrapped.
+    `want_state`: its fragments must hold the state. `decisions`: how many it has learned from. Loss falls on
+    valid rows that the policy decided; where a row was truncated or cut its value is bootstrapped.
     """
 
     Settings: ClassVar[type[Settings]]
     policy: Policy
     want_state: bool
+    decisions: int
 
+    # each learner has settings of its own
     def __init__(self, spec: Spec, settings: Any, seed: int, roles: Sequence[str] = ()) -> None: ...  # noqa: ANN401
 
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:

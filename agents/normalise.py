@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RunningMoments:
-    """Mean and variance of F features over all rows seen (Chan et al. 1979, the parallel update), in float64."""
+    """Mean and variance of F features over all rows seen, in float64 (Chan et al. 1979, parallel update)."""
 
     def __init__(self, features: int) -> None:
         self.count = 0.0
@@ -50,42 +50,51 @@ class RunningMoments:
 
 
 class ValueScale:
-    """Mean and spread of returns for P models, as bias-corrected moving averages: target = (return - mean) / std."""
+    """Mean and spread of returns for P models, as bias-corrected moving averages."""
 
     def __init__(self, models: int, decay: float) -> None:
         self._decay = decay
         self._sums = np.zeros((models, 2))
-        self._weight = 0.0
+        self._weight = np.zeros(models)
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """Shape (P,)."""
-        return self._sums[:, 0] / max(self._weight, 1e-12)
+        return self._moments()[0]
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """Shape (P,); 1 before the first update."""
-        if not self._weight:
-            return np.ones(len(self._sums))
-        variance = self._sums[:, 1] / self._weight - self.mean**2
-        return np.sqrt(np.maximum(variance, 1e-8))
+        """Shape (P,); 1 before a model's first returns, and never below a hundredth of the mean's size."""
+        return self._moments()[1]
 
-    def update(self, returns: Sequence[NDArray[np.float32]]) -> None:
-        """Take the returns of each model in; a model without any keeps its statistics."""
-        mean, std = self.mean, self.std
+    def update(
+        self, returns: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take the returns of each model in; a model without any keeps its statistics.
+
+        Returns the ratio and shift (P,) that keep what a critic says where it was, y -> y * ratio + shift
+        where y = (value - mean) / std (PopArt, van Hasselt et al. 2016, eq. 9).
+        """
+        old_mean, old_std = self._moments()
         for model, values in enumerate(returns):
             if len(values):
                 new = np.array([values.mean(dtype=np.float64), np.square(values, dtype=np.float64).mean()])
-            else:
-                new = np.array([mean[model], std[model] ** 2 + mean[model] ** 2])
-            self._sums[model] = self._decay * self._sums[model] + (1 - self._decay) * new
-        self._weight = self._decay * self._weight + (1 - self._decay)
+                self._sums[model] = self._decay * self._sums[model] + (1 - self._decay) * new
+                self._weight[model] = self._decay * self._weight[model] + (1 - self._decay)
+        mean, std = self._moments()
+        return old_std / std, (old_mean - mean) / std
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Everything needed to go on."""
-        return {"sums": self._sums, "weight": np.array([self._weight])}
+        return {"sums": self._sums, "weight": self._weight}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`."""
-        self._sums = np.array(state["sums"])
-        self._weight = float(state["weight"][0])
+        self._sums, self._weight = np.array(state["sums"]), np.array(state["weight"])
+
+    def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        weight = np.maximum(self._weight, 1e-12)
+        mean = self._sums[:, 0] / weight
+        # returns that hardly vary would blow rounding noise up to unit size
+        std = np.sqrt(np.maximum(self._sums[:, 1] / weight - mean**2, (0.01 * mean) ** 2 + 1e-8))
+        return mean, np.where(self._weight > 0, std, 1.0)

@@ -1,4 +1,4 @@
-"""Returns and advantages over fragments, with truncation bootstrapped and early leavers kept apart. Axes: T, R."""
+"""Returns and advantages over fragments, with truncation bootstrapped. Axes: T own decisions, R rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def gae(  # noqa: PLR0913  # the formula has this many terms
+def gae(
     reward_TR: NDArray[np.float32],
     value_TR: NDArray[np.float32],
     next_value_TR: NDArray[np.float32],
@@ -21,13 +21,14 @@ def gae(  # noqa: PLR0913  # the formula has this many terms
 ) -> NDArray[np.float32]:
     """Generalised advantage estimates (Schulman et al. 2016, eq. 16), shape (T, R).
 
-    `next_value_TR` is the value of the true successor. Termination ends the value; a cut (termination, truncation, the
-    fragment's end) ends the trace. Entries that are not valid come out as nonsense and must be masked.
+    `next_value_TR` is the value of the true successor. Termination ends the value; a cut (termination,
+    truncation, the fragment's end) ends the trace. Entries that are not valid come out as nonsense and must
+    be masked.
     """
-    bootstrap = np.where(terminated_TR, np.float32(0), next_value_TR)
+    bootstrap: NDArray[np.float32] = np.where(terminated_TR, np.float32(0), next_value_TR)
     delta = reward_TR + np.float32(gamma) * bootstrap - value_TR
     keep = np.where(cut_TR, np.float32(0), np.float32(gamma * lam))
-    advantage = np.zeros_like(delta)
+    advantage = np.zeros_like(reward_TR)
     running = np.zeros(delta.shape[1], np.float32)
     for t in range(len(delta) - 1, -1, -1):
         running = delta[t] + keep[t] * running
@@ -45,3 +46,28 @@ def successor_values(
     following = np.concatenate([value_TR[1:], value_TR[-1:]])
     following[time_C, row_C] = cut_value_C
     return following
+
+
+def standardised(
+    advantage_TR: NDArray[np.float32],
+    learnable_TR: NDArray[np.bool_],
+    model_R: NDArray[np.int64],
+    least_P: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Advantages of each model with mean 0 and spread 1 over the entries it learns from.
+
+    Other entries come out as they are. A spread below `least` is noise and is not blown up.
+    """
+    result = advantage_TR.copy()
+    for model, least in enumerate(least_P):
+        held = learnable_TR & (model_R == model)[None, :]
+        if held.any():
+            values = advantage_TR[held]
+            result[held] = (values - values.mean()) / (values.std() + least)
+    return result
+
+
+def explained_variance(target_X: NDArray[np.float32], value_X: NDArray[np.float32]) -> float:
+    """1 - Var(target - value) / Var(target); 0 where the targets do not vary."""
+    variance = float(target_X.var())
+    return 1 - float((target_X - value_X).var()) / variance if variance > 1e-12 else 0.0

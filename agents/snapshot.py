@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from marl.errors import SnapshotError
 
@@ -29,7 +29,7 @@ _TENSORS, _MANIFEST = "tensors.safetensors", "manifest.json"
 
 
 def write(folder: Path, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Path:
-    """Write a folder below `folder`, named by its content hash; an equal one that is there already is kept."""
+    """Write a folder below `folder`, named by its content hash; one that is there already is kept."""
     body = save({name: _contiguous(array) for name, array in sorted(tensors.items())})
     text = json.dumps({**manifest, "format": FORMAT}, sort_keys=True, indent=1).encode()
     name = hashlib.sha256(hashlib.sha256(text).digest() + hashlib.sha256(body).digest()).hexdigest()[:24]
@@ -53,7 +53,7 @@ def write(folder: Path, manifest: Mapping[str, Any], tensors: Mapping[str, NDArr
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The manifest and tensors of a folder; SnapshotError where it is incomplete, altered or of another format."""
+    """The manifest and tensors of a folder; SnapshotError where it is incomplete, altered or newer."""
     manifest_path, tensor_path = folder / _MANIFEST, folder / _TENSORS
     for path in (manifest_path, tensor_path):
         if not path.is_file():
@@ -72,11 +72,13 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             expected=f"content of hash {folder.name}, the folder's name",
             remedy="The files were altered or cut short; copy the folder again from where it came from.",
         )
-    manifest = json.loads(text)
+    manifest: dict[str, Any] = json.loads(text)
     if manifest["format"] > FORMAT:
-        raise SnapshotError(str(folder), got=f"format {manifest['format']}", expected=f"format {FORMAT} or older")
+        raise SnapshotError(
+            str(folder), got=f"format {manifest['format']}", expected=f"format {FORMAT} or older"
+        )
     try:
-        tensors: dict[str, NDArray[Any]] = load_file(tensor_path)
+        tensors: dict[str, NDArray[Any]] = load(body)
     except SafetensorError as error:
         raise SnapshotError(str(folder), got=str(error), expected="readable tensors") from error
     return manifest, tensors

@@ -1,0 +1,45 @@
+"""Gradients of networks of P models (`agents.networks`): each model is a learner of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from torch import Tensor, nn
+
+
+def clip_by_model(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale each model's gradient to at most `max_norm`; returns the norms before, shape (P,)."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+    norm_P: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    scale_P = (max_norm / (norm_P + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(scale_P.view(-1, *[1] * (gradient.dim() - 1)))
+    return norm_P
+
+
+@contextmanager
+def held_still(
+    parameters: Iterable[nn.Parameter], optimiser: torch.optim.Optimizer, idle: Sequence[int]
+) -> Iterator[None]:
+    """Within it the models `idle` stay: Adam's momentum would move them even with a gradient of zero."""
+    if not idle:
+        yield
+        return
+    rows = torch.tensor(idle)
+    kept: list[tuple[Tensor, Tensor]] = []
+    for parameter in parameters:
+        state = optimiser.state.get(parameter, {})
+        tensors = [parameter.data, *[t for t in state.values() if t.shape == parameter.shape]]
+        kept += [(tensor, tensor[rows].clone()) for tensor in tensors]
+    try:
+        yield
+    finally:
+        for tensor, before in kept:
+            tensor[rows] = before
