@@ -25,7 +25,10 @@ ARENAS: Mapping[str, str] = {
 
 
 def full_spec(name: str) -> str:
-    """The full spec of a short name; full specs ("package.module:Attribute", "package.module") pass through."""
+    """The full spec of a short name.
+
+    Full specs ("package.module:Attribute", "package.module") pass through.
+    """
     if name in ARENAS:
         return ARENAS[name]
     if ":" in name or "." in name:
@@ -35,8 +38,8 @@ def full_spec(name: str) -> str:
 
 def make(name: str, **options: Any) -> Any:  # noqa: ANN401  # a PettingZoo environment
     """A plain PettingZoo environment: a parallel one for our own arenas, as it comes for others."""
-    from marl.batch import BatchArena  # noqa: PLC0415  # `import arenas` stays light
-    from marl.single import Single  # noqa: PLC0415
+    from marl.batch import BatchArena  # `import arenas` stays light
+    from marl.single import Single
 
     spec = full_spec(name)
     target = load(spec)

@@ -13,6 +13,8 @@ from marl.arena import Arena, Options, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 
 class IdentityOptions(Options):
     """What makes it harder."""
@@ -25,8 +27,8 @@ class IdentityOptions(Options):
 class Identity(Arena):
     """Seats `reader_i` see a symbol each and are paid for repeating it.
 
-    Observation: float32 (symbols,), one-hot. Action: Discrete(symbols). Reward: 1 where the action is the symbol, else 0.
-    Ends: truncated after `steps` steps. Score: the return, in 0..steps.
+    Observation: float32 (symbols,), one-hot. Action: Discrete(symbols). Reward: 1 where the action is the
+    symbol, else 0. Ends: truncated after `steps` steps. Score: the return, in 0..steps.
     """
 
     Options = IdentityOptions
@@ -44,7 +46,7 @@ class Identity(Arena):
         self._rng_match = rng
         self._draw()
 
-    def observe(self, seat: str) -> Any:
+    def observe(self, seat: str) -> NDArray[np.float32]:
         """The seat's symbol, one-hot."""
         one_hot = np.zeros(self.options.symbols, np.float32)
         one_hot[self._symbols[seat]] = 1

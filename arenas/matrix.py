@@ -1,4 +1,7 @@
-"""Classic games in a matrix: two seats choose at once, a table pays. Their exact answers are what learners are tested on."""
+"""Classic games in a matrix: two seats choose at once, a table pays.
+
+Their exact answers are what learners are tested on.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ class MatrixOptions(Options):
 
 
 class MatrixGame(Arena):
-    """Two seats, `row_0` and `column_0` of one role each would be two games; here both are of role `player`.
+    """Two seats of one role, told apart by what they see.
 
-    Observation: float32 (2,): which seat one is, one-hot. Action: Discrete(choices). Reward: `payoff[own, other]` of the seat's table.
-    Ends: truncated after `steps` rounds. Score: the mean reward of a round.
+    Observation: float32 (2,): which seat one is, one-hot. Action: Discrete(choices). Reward: `payoff[own,
+    other]` of the seat's table. Ends: truncated after `steps` rounds. Score: the mean reward of a round.
     """
 
     payoff: tuple[tuple[float, ...], ...] = ()
@@ -53,7 +56,7 @@ class MatrixGame(Arena):
         """Nothing is drawn."""
         del rng
 
-    def observe(self, seat: str) -> Any:
+    def observe(self, seat: str) -> NDArray[np.float32]:
         """Which seat one is."""
         return np.array([1, 0] if seat == "player_0" else [0, 1], np.float32)
 
@@ -61,10 +64,9 @@ class MatrixGame(Arena):
         """Look the pair of choices up."""
         first, second = (int(actions[seat]) for seat in self.seats)
         paid = float(self._table[first, second])
-        if self.shared:
-            other = paid
-        else:
-            other = float(self._table[second, first]) if self.symmetric else -paid
+        other = paid if self.shared else -paid
+        if self.symmetric:
+            other = float(self._table[second, first])
         return Step(reward={"player_0": paid, "player_1": other})
 
     def scores(self) -> Mapping[str, float]:
@@ -88,7 +90,10 @@ class BiasedRPS(MatrixGame):
 
 
 class Climbing(MatrixGame):
-    """A team must trust to reach 11; safe play ends at 7 or 5 (Claus and Boutilier 1998, the variant EPyMARL registers)."""
+    """A team must trust to reach 11.
+
+    Safe play ends at 7 or 5 (Claus and Boutilier 1998, the variant EPyMARL registers).
+    """
 
     payoff = ((11, -30, 0), (-30, 7, 0), (0, 6, 5))
     shared = True
@@ -101,7 +106,10 @@ class PenaltyOptions(MatrixOptions):
 
 
 class Penalty(MatrixGame):
-    """Two best corners that must be agreed upon, 10 each, and a safe middle of 2; opposite corners cost `penalty`."""
+    """Two best corners that must be agreed upon, 10 each, and a safe middle of 2.
+
+    Opposite corners cost `penalty`.
+    """
 
     Options = PenaltyOptions
     options: PenaltyOptions

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+
     from marl.arena import Arena, Options, Step
     from marl.batch import ArenaPool, BatchArena, LocalPool
     from marl.errors import MarlError
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from marl.frame import Frame, Orders
     from marl.hosting import HostPool
     from marl.loading import ArenaRef, build
-    from marl.play import Match, Outcome, Play, Player
+    from marl.match import Match, Outcome, Player
+    from marl.play import Play
     from marl.policy import Decision, PerRow, Policy, RandomLegal
     from marl.single import Single
     from marl.spec import Role, Spec, Ticket
@@ -26,13 +29,18 @@ __all__ = [
     "ArenaPool",
     "ArenaRef",
     "BatchArena",
+    "Box",
     "Decision",
+    "Dict",
+    "Discrete",
     "Fragment",
     "Frame",
     "HostPool",
     "LocalPool",
     "MarlError",
     "Match",
+    "MultiBinary",
+    "MultiDiscrete",
     "Options",
     "Orders",
     "Outcome",
@@ -46,10 +54,12 @@ __all__ = [
     "Spec",
     "Step",
     "Ticket",
+    "Tuple",
     "build",
 ]
 
 _HOMES = {
+    "gymnasium.spaces": ("Box", "Dict", "Discrete", "MultiBinary", "MultiDiscrete", "Tuple"),
     "marl.arena": ("Arena", "Options", "Step"),
     "marl.batch": ("ArenaPool", "BatchArena", "LocalPool"),
     "marl.errors": ("MarlError",),
@@ -57,7 +67,8 @@ _HOMES = {
     "marl.frame": ("Frame", "Orders"),
     "marl.hosting": ("HostPool",),
     "marl.loading": ("ArenaRef", "build"),
-    "marl.play": ("Match", "Outcome", "Play", "Player"),
+    "marl.match": ("Match", "Outcome", "Player"),
+    "marl.play": ("Play",),
     "marl.policy": ("Decision", "PerRow", "Policy", "RandomLegal"),
     "marl.single": ("Single",),
     "marl.spec": ("Role", "Spec", "Ticket"),

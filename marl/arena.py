@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
-from marl.errors import ActionError, SpecError
+from marl.actions import ActionCodec
+from marl.errors import ActionError, ArenaFaultError, SpecError
+from marl.observations import Lens, as_mask
+from marl.rng import reseed
 from marl.settings import Settings
-from marl.spaces import action_size, encode_action, leaves, mask_size, to_json
+from marl.spaces import restore, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 BySeat = Mapping[str, Any]
 
 
 class Options(Settings):
-    """The difficulty knobs of an arena, with a default each; subclass it for yours. Unknown names are errors."""
+    """The difficulty knobs of an arena, with a default each. Subclass it; unknown names are errors."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +40,27 @@ class Step:
     info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-class Arena(ParallelEnv[str, Any, Any]):
-    """A world in a few hooks. Write `seats`, `observation`, `action`, `max_steps`, and `setup`, `observe`, `advance`.
+class Turnout(NamedTuple):
+    """What came of one step for the seats that were alive in it, in seat order."""
 
-    `seats`: their names; a seat's role is its name without the number.
-    `observation`, `action`: a gymnasium space, or a mapping from role to space. `max_steps`: the time limit, which
-    truncates (0: none). `teams`: team name to seats; default one team a seat. `version`: change it when scores change.
-    Any of these that follow `self.options` are set in `declare()`. Optional: `Options`, and the hooks `present()`,
-    `mask(seat)`, `state()`, `scores()`, `view()`.
+    seats: list[str]
+    reward: list[float]
+    terminated: list[bool]
+    truncated: list[bool]
+    info: Mapping[str, Mapping[str, Any]]
+
+
+class Arena(ParallelEnv[str, Any, Any]):
+    """A world in a few hooks.
+
+    Write `seats`, `observation`, `action`, `max_steps`, and `setup`, `observe`, `advance`.
+
+    `seats`: their names; a seat's role is its name without the number. `observation`, `action`: a
+    gymnasium space, or a mapping from role to space. `max_steps`: the time limit, which truncates (0:
+    none). `teams`: team name to seats; default one team a seat. `version`: change it when scores change.
+    Any of these that follow `self.options` are set in `declare()`. Optional: `Options`, and the hooks
+    `present()`, `mask(seat)`, `state()`, `scores()`, `view()`. What `observe` gives is cast to the
+    space's dtype.
     """
 
     seats: tuple[str, ...] = ()
@@ -54,7 +76,7 @@ class Arena(ParallelEnv[str, Any, Any]):
     options: Any
     render_mode: str | None = None
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # the fields of Options
+    def __init__(self, **options: Any) -> None:  # the fields of Options
         self.options = self.Options.read(f"{type(self).__name__}: option", options)
         self.declare()
         self.metadata = {"name": type(self).__name__, "render_modes": [], "is_parallelizable": True}
@@ -62,10 +84,12 @@ class Arena(ParallelEnv[str, Any, Any]):
         self.agents: list[str] = []
         self.masked = type(self).mask is not Arena.mask
         self._rng: np.random.Generator | None = None
-        self._observation_spaces = {seat: self._outer_space(seat) for seat in self.possible_agents}
+        inner = {seat: self._by_role(self.observation, seat) for seat in self.possible_agents}
         self._action_spaces = {seat: self._by_role(self.action, seat) for seat in self.possible_agents}
-        self._action_json = {seat: to_json(space) for seat, space in self._action_spaces.items()}
-        self._action_rows = {seat: np.zeros(action_size(leaves(data))) for seat, data in self._action_json.items()}
+        self._codecs = {seat: ActionCodec(to_json(space)) for seat, space in self._action_spaces.items()}
+        self._lenses = {seat: Lens(to_json(space)) for seat, space in inner.items()}
+        self._observation_spaces = {seat: self._outer_space(seat, space) for seat, space in inner.items()}
+        self._masks: dict[str, NDArray[np.uint8]] = {}
         self._returns: dict[str, float] = {}
         self._steps = 0
 
@@ -73,7 +97,10 @@ class Arena(ParallelEnv[str, Any, Any]):
         """Set those of `seats`, `observation`, `action`, `max_steps`, `teams` that follow `self.options`."""
 
     def setup(self, rng: np.random.Generator) -> None:
-        """Begin a match: put the world in a start drawn from `rng`, and keep `rng` for the match's own randomness."""
+        """Begin a match: put the world in a start drawn from `rng`.
+
+        Keep `rng` for the match's own randomness.
+        """
         raise NotImplementedError
 
     def observe(self, seat: str) -> Any:  # noqa: ANN401  # the arena's space
@@ -86,15 +113,26 @@ class Arena(ParallelEnv[str, Any, Any]):
 
     def present(self) -> tuple[str, ...]:
         """The seats of this match; the others are dead from its first step. Default: all."""
-        return tuple(self.possible_agents)
+        return self.seats
 
     def mask(self, seat: str) -> Any:  # noqa: ANN401  # an array of 0 and 1
         """Which choices are legal for a seat now: one number 0 or 1 a choice."""
         raise NotImplementedError
 
     def state(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """What a centralised critic may see: one flat float32 array. Default: all observations, in seat order."""
-        parts = [np.ravel(np.asarray(self.observe(seat), np.float32)) for seat in self.possible_agents]
+        """What a centralised critic may see: one flat float32 array, of constant size.
+
+        Default: all observations in seat order, zeros for seats that are not in this match.
+        """
+        present = self.present()
+        parts = []
+        for seat in self.possible_agents:
+            lens = self._lenses[seat]
+            if seat in present:
+                read = lens.read(self.observe(seat), self._where("observation", seat))
+                parts += [np.ravel(leaf).astype(np.float32) for leaf in read]
+            else:
+                parts += [np.zeros(leaf.size, np.float32) for leaf in lens.leaves]
         return np.concatenate(parts)
 
     def scores(self) -> Mapping[str, float]:
@@ -106,7 +144,7 @@ class Arena(ParallelEnv[str, Any, Any]):
         return {}
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
-        """The space of a seat's observations, as PettingZoo asks it (the mask included where there is one)."""
+        """The space of a seat's observations, the mask included where there is one."""
         return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space[Any]:
@@ -118,33 +156,25 @@ class Arena(ParallelEnv[str, Any, Any]):
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Begin a match; without a seed the arena goes on with the randomness that it has."""
         del options
-        if seed is not None or self._rng is None:
-            self._rng = np.random.default_rng(seed)
-        self._steps = 0
-        self.setup(self._rng)
-        self.agents = [seat for seat in self.possible_agents if seat in self.present()]
-        self._returns = dict.fromkeys(self.possible_agents, 0.0)
+        self._begin_match(seed)
         return {seat: self._outer(seat) for seat in self.agents}, {seat: {} for seat in self.agents}
 
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """One step; every dict holds the seats that were alive in it, also those that end with it."""
-        seats = self.agents
+        """One step; every dict holds the seats that were alive in it, also those that end with it.
+
+        ActionError names the seat whose action is missing, outside its space, or masked.
+        """
         self._check_actions(actions)
-        result = self.advance({seat: actions[seat] for seat in seats})
-        self._steps += 1
-        late = bool(self.max_steps) and self._steps >= self.max_steps
-        rewards = {seat: float(_of(result.reward, seat, 0.0)) for seat in seats}
-        terminated = {seat: bool(_of(result.terminated, seat, default=False)) for seat in seats}
-        truncated = {
-            seat: not terminated[seat] and (late or bool(_of(result.truncated, seat, default=False))) for seat in seats
-        }
-        for seat in seats:
-            self._returns[seat] += rewards[seat]
-        observations = {seat: self._outer(seat) for seat in seats}
-        self.agents = [seat for seat in seats if not terminated[seat] and not truncated[seat]]
-        return observations, rewards, terminated, truncated, {seat: dict(result.info.get(seat, {})) for seat in seats}
+        came = self._play_step({seat: actions[seat] for seat in self.agents})
+        return (
+            {seat: self._outer(seat) for seat in came.seats},
+            dict(zip(came.seats, came.reward, strict=True)),
+            dict(zip(came.seats, came.terminated, strict=True)),
+            dict(zip(came.seats, came.truncated, strict=True)),
+            {seat: dict(came.info.get(seat, {})) for seat in came.seats},
+        )
 
     def render(self) -> None:
         """Nothing to draw; `view` is for spectators."""
@@ -152,34 +182,103 @@ class Arena(ParallelEnv[str, Any, Any]):
     def close(self) -> None:
         """Nothing to give back."""
 
+    def _begin_match(self, seed: int | None) -> None:
+        """Seed, set up, and count anew; the observations are the caller's to ask for."""
+        if self._rng is None:
+            self._rng = np.random.default_rng()
+        if seed is not None:
+            reseed(self._rng, seed)
+        self._steps = 0
+        self._returns = dict.fromkeys(self.possible_agents, 0.0)
+        self.setup(self._rng)
+        present = self.present()
+        self.agents = [seat for seat in self.possible_agents if seat in present]
+        if len(self.agents) != len(present) or not present:
+            raise SpecError(
+                type(self).__name__,
+                got=f"present() = {present}",
+                expected=f"at least one of {self.possible_agents}, each once",
+            )
+
+    def _play_step(self, actions: Mapping[str, Any]) -> Turnout:
+        """Advance the world with actions that were checked, and keep the books."""
+        seats = self.agents
+        result = self.advance(actions)
+        self._steps += 1
+        reward = _by_seat(result.reward, seats, self._codecs)
+        terminated = _by_seat(result.terminated, seats, self._codecs)
+        truncated = _by_seat(result.truncated, seats, self._codecs)
+        if 0 < self.max_steps <= self._steps:
+            truncated = [True] * len(seats)
+        rewards = [float(value) for value in reward]
+        left = False
+        for i, seat in enumerate(seats):
+            if not math.isfinite(rewards[i]):
+                raise ArenaFaultError(
+                    self._where("reward", seat), got=str(rewards[i]), expected="a finite number"
+                )
+            self._returns[seat] += rewards[i]
+            left = left or bool(terminated[i] or truncated[i])
+        if left:
+            terminated = [bool(ended) for ended in terminated]
+            truncated = [bool(cut) and not ended for cut, ended in zip(truncated, terminated, strict=True)]
+            self.agents = [
+                s for s, ended, cut in zip(seats, terminated, truncated, strict=True) if not (ended or cut)
+            ]
+        else:
+            terminated = truncated = [False] * len(seats)
+        return Turnout(seats, rewards, terminated, truncated, result.info)
+
     def _outer(self, seat: str) -> Any:  # noqa: ANN401  # the arena's space
-        observation = _detached(self.observe(seat))
+        """A seat's observation, cast and detached from the world; with its mask where there are masks."""
+        lens = self._lenses[seat]
+        observation = restore(lens.space, lens.read(self.observe(seat), self._where("observation", seat)))
         if not self.masked:
             return observation
-        return {"observation": observation, "action_mask": np.asarray(self.mask(seat), np.int8).copy()}
+        mask_A = self._mask(seat)
+        self._masks[seat] = mask_A
+        return {"observation": observation, "action_mask": mask_A.astype(np.int8)}
+
+    def _mask(self, seat: str) -> NDArray[np.uint8]:
+        return as_mask(
+            self.mask(seat), int(self._codecs[seat].choices_K.sum()), self._where("observation", seat)
+        )
+
+    def _where(self, what: str, seat: str) -> str:
+        return f"{type(self).__name__}: {what} of {seat}"
 
     def _by_role(self, declared: Any, seat: str) -> spaces.Space[Any]:  # noqa: ANN401  # a space or a mapping
         role = role_name(seat)
         if isinstance(declared, spaces.Space):
             return declared
-        if isinstance(declared, Mapping) and role in declared:
-            return declared[role]  # type: ignore[no-any-return]  # checked by to_json
-        raise SpecError(type(self).__name__, got=f"no space for role {role!r}", expected="a space, or one for each role")
+        if isinstance(declared, Mapping) and isinstance(declared.get(role), spaces.Space):
+            return declared[role]  # type: ignore[no-any-return]  # a space, as just seen
+        raise SpecError(
+            type(self).__name__, got=f"no space for role {role!r}", expected="a space, or one for each role"
+        )
 
-    def _outer_space(self, seat: str) -> spaces.Space[Any]:
-        space = self._by_role(self.observation, seat)
+    def _outer_space(self, seat: str, inner: spaces.Space[Any]) -> spaces.Space[Any]:
         if not self.masked:
-            return space
-        choices = mask_size(leaves(to_json(self._by_role(self.action, seat))))
-        return spaces.Dict({"observation": space, "action_mask": spaces.Box(0, 1, (choices,), np.int8)})
+            return inner
+        choices = int(self._codecs[seat].choices_K.sum())
+        return spaces.Dict({"observation": inner, "action_mask": spaces.Box(0, 1, (choices,), np.int8)})
 
     def _check_actions(self, actions: Mapping[str, Any]) -> None:
-        name = type(self).__name__
-        if set(actions) != set(self.agents):
-            got = f"actions for {sorted(actions)}"
-            raise ActionError(name, got=got, expected=f"one for each of {self.agents}", remedy="Call reset when none lives.")
+        if not self.agents or set(actions) != set(self.agents):
+            raise ActionError(
+                type(self).__name__,
+                got=f"actions for {sorted(actions)}",
+                expected=f"one for each of {self.agents}",
+                remedy="" if self.agents else "Call reset: no seat is alive.",
+            )
         for seat, action in actions.items():
-            encode_action(self._action_json[seat], action, self._action_rows[seat], f"{name}: action of {seat}")
+            codec = self._codecs[seat]
+            where = self._where("action", seat)
+            codec.check(action, where)
+            if self.masked:
+                row_K = np.empty(codec.size, codec.dtype)
+                codec.encode(action, row_K, where)
+                codec.refuse(row_K, self._masks[seat], where)
 
 
 def role_name(seat: str) -> str:
@@ -188,14 +287,10 @@ def role_name(seat: str) -> str:
     return stem if stem and number.isdigit() else seat
 
 
-def _of(value: Any, seat: str, default: Any = None) -> Any:  # noqa: ANN401  # a reward or a flag
-    return value.get(seat, default) if isinstance(value, Mapping) else value
-
-
-def _detached(value: Any) -> Any:  # noqa: ANN401  # a value of an arbitrary space
-    """A copy that shares no memory with the world."""
-    if isinstance(value, Mapping):
-        return {key: _detached(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_detached(part) for part in value)
-    return value.copy() if isinstance(value, np.ndarray) else value
+def _by_seat(value: Any, seats: Sequence[str], known: Mapping[str, Any]) -> list[Any]:  # noqa: ANN401  # of a Step
+    """What a Step says for each live seat; SpecError where it names a seat that the arena does not have."""
+    if not isinstance(value, Mapping):
+        return [value] * len(seats)
+    if not value.keys() <= known.keys():
+        raise SpecError("Step", got=f"seats {sorted(value)}", expected=f"seats among {sorted(known)}")
+    return [value.get(seat, 0) for seat in seats]

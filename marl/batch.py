@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class BatchArena:
     """An arena over arrays: what the author of a fast arena writes, and what `Looped` makes of any other.
 
-    `attach` hands it the arrays of its copies; `step` reads `self.orders` and writes `self.frame` in place:
-    it starts tickets on parked copies whose `next_B` is set, applies actions elsewhere, and where a match ends starts
-    the next ticket at once (module's head). `variants[i]` are the options of tickets whose variant is i;
-    `add_variant` is called with options already checked against the capacities.
+    `attach` hands it the arrays of its copies; `step` reads `self.orders` and writes `self.frame` in
+    place: it starts tickets on parked copies whose `next_B` is set, applies actions elsewhere, and where
+    a match ends starts the next ticket at once (module's head). `variants[i]` are the options of tickets
+    whose variant is i; `add_variant` is called with options already checked against the capacities.
     """
 
     spec: Spec
@@ -48,10 +48,13 @@ class BatchArena:
 
 
 class ArenaPool:
-    """Copies of one arena in groups that are stepped independently: here (`LocalPool`) or in host processes (`HostPool`).
+    """Copies of one arena in groups that are stepped independently.
 
-    `frames[g]` and `orders[g]` belong to group g. `send(g)` starts a step of its copies, `receive(g)` waits for it
-    and returns the frame, valid until the next `send(g)`. The rest of the system can't tell the kinds apart.
+    Here (`LocalPool`) or in host processes (`HostPool`).
+
+    `frames[g]` and `orders[g]` belong to group g. `send(g)` starts a step of its copies, `receive(g)`
+    waits for it and returns the frame, valid until the next `send(g)`. The rest of the system can't tell
+    the kinds apart.
     """
 
     spec: Spec
@@ -80,6 +83,17 @@ class ArenaPool:
         """Wait for the step that `send` started and return its frame."""
         raise NotImplementedError
 
+    def ready(self, wait_s: float = 0.0) -> list[int]:
+        """The groups that were sent and whose `receive` would not wait; waits at most `wait_s` for one.
+
+        Which one comes first depends on the machine: a run that has to be repeatable takes groups in turn.
+        """
+        raise NotImplementedError
+
+    def metrics(self) -> dict[str, float]:
+        """What there is to know about the copies' processes since the last call; nothing where there are none."""
+        return {}
+
     def view(self, group: int, copy: int) -> dict[str, Any]:
         """What a spectator may see of a copy, between `receive` and the next `send` of its group."""
         raise NotImplementedError
@@ -105,19 +119,25 @@ class LocalPool(ArenaPool):
         self.orders = [orders for _, orders in blocks]
         for arena, frame, orders in zip(self._arenas, self.frames, self.orders, strict=True):
             arena.attach(frame, orders)
+        self._sent: set[int] = set()
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
-        return [arena.add_variant(options) for arena in self._arenas][0]
+        """Make a set of options known to all groups."""
+        return max(arena.add_variant(options) for arena in self._arenas)
 
     def send(self, group: int = 0) -> None:
+        """Step a group now."""
         self._arenas[group].step()
 
     def receive(self, group: int = 0) -> Frame:
+        """The frame of the step that `send` made."""
         return self.frames[group]
 
     def view(self, group: int, copy: int) -> dict[str, Any]:
+        """What a spectator may see of a copy."""
         return self._arenas[group].view(copy)
 
     def close(self) -> None:
+        """Close the arenas."""
         for arena in self._arenas:
             arena.close()

@@ -1,4 +1,7 @@
-"""What can go wrong at the edges, each told in one sentence: where, what was got, what was expected, what to do."""
+"""What can go wrong at the edges, each told in one sentence.
+
+Where, what was got, what was expected, what to do.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ class UnknownNameError(MarlError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         remedy = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        super().__init__(where, got=repr(name), expected=f"one of {', '.join(names) or '(none)'}", remedy=remedy)
+        super().__init__(
+            where, got=repr(name), expected=f"one of {', '.join(names) or '(none)'}", remedy=remedy
+        )
 
 
 class ConfigError(MarlError):

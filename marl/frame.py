@@ -1,9 +1,10 @@
 """What one step leaves behind (Frame) and what goes into it (Orders), as views of one block of memory.
 
-Axes: B copies, N seats of a role, A choices (the length of a mask), K numbers of an action, S state, `...` the
-shape of an observation leaf. A copy plays one ticket at a time; when its match is over it starts the next
-ticket within the same step: reward, termination, truncation, score, steps, over and the `last_*` arrays speak of the
-match that ended; observation, mask, state, alive, acting and ticket of the one that began.
+Axes: B copies, N seats of a role, A choices (the length of a mask), K numbers of an action, S state,
+`...` the shape of an observation leaf. A copy plays one ticket at a time; when its match is over it
+starts the next ticket within the same step: reward, termination, truncation, score, steps, over and the
+`last_*` arrays speak of the match that ended; observation, mask, state, alive, acting and ticket of the
+one that began.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class RoleFrame:
-    """What a step leaves for the N seats of one role; see the module's head for which match each array speaks of.
+    """What a step leaves for the N seats of one role.
+
+    See the module's head for which match each array speaks of.
 
     `reward_BN`, `terminated_BN`, `truncated_BN`: of the step, for the seats that were alive in it.
-    `alive_BN`: in the match; `acting_BN`: its decision counts now (one seat where the arena has turns, and rows of the
-    others are stale). `score_BN`: what the league ranks by, valid where the match is over.
-    A seat that left earlier has its last observation in `observation`; one that left as its match ended, in `last_observation`.
+    `alive_BN`: in the match; `acting_BN`: its decision counts now (one seat where the arena has turns,
+    and rows of the others are stale). `score_BN`: what the league ranks by, valid where the match is
+    over. A seat that left earlier has its last observation in `observation`; one that left as its match
+    ended, in `last_observation`.
     """
 
     observation: tuple[NDArray[Any], ...]
@@ -48,8 +52,9 @@ class RoleFrame:
 class Frame:
     """What one step of B copies leaves behind; valid until the next `send` of its group.
 
-    `ticket_B`: the match each copy plays now (PARKED: none). `ended_B`: the match that ended in this step, where `over_B`.
-    `steps_B`: steps of the match that the step belonged to. `lost_B`: its host died, the match is void.
+    `ticket_B`: the match each copy plays now (PARKED: none). `ended_B`: the match that ended in this
+    step, where `over_B`. `steps_B`: steps of the match that the step belonged to. `lost_B`: its host
+    died, the match is void.
     """
 
     roles: dict[str, RoleFrame]
@@ -64,10 +69,12 @@ class Frame:
 
 @dataclass
 class Orders:
-    """What goes into one step of B copies: actions per role (0-based, K numbers) and the next ticket of each copy.
+    """What goes into one step of B copies.
 
-    `next_B` is PARKED where no match should follow. `restart_B` drops the match in play and starts the next one now.
-    `want_state`: whether state arrays should be filled at all (they can be costly).
+    Actions per role (0-based, K numbers) and the next ticket of each copy.
+
+    `next_B` is PARKED where no match should follow. `restart_B` drops the match in play and starts the
+    next one now. `want_state`: whether state arrays should be filled at all (they can be costly).
     """
 
     action: dict[str, NDArray[Any]]
@@ -87,7 +94,10 @@ class Orders:
 
 @dataclass(frozen=True)
 class Array:
-    """The place of one array in a block of memory: every one starts on a cache line and leads with the copies."""
+    """The place of one array in a block of memory.
+
+    Every one starts on a cache line and leads with the copies.
+    """
 
     name: str
     dtype: np.dtype[Any]
@@ -96,7 +106,7 @@ class Array:
 
 
 def layout(spec: Spec, copies: int) -> tuple[dict[str, Array], int]:
-    """Where each array of a Frame and its Orders lies in one block, by name, and how many bytes the block takes."""
+    """Where each array of a Frame and its Orders lies in one block, by name, and the bytes of the block."""
     places: dict[str, Array] = {}
     at = 0
     for name, dtype, shape in _arrays(spec):
@@ -131,14 +141,15 @@ def _arrays(spec: Spec) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
 
 
 def over_memory(spec: Spec, copies: int, block: memoryview | bytearray | None = None) -> tuple[Frame, Orders]:
-    """A Frame and its Orders as views of one block of memory (fresh, zeroed and parked when none is given)."""
+    """A Frame and its Orders as views of one block of memory: zeroed and parked when none is given."""
     places, size = layout(spec, copies)
     fresh = block is None
     memory = bytearray(size) if block is None else block
     if len(memory) < size:
         raise SpecError("memory of a frame", got=f"{len(memory)} bytes", expected=f"{size} bytes")
     arrays = {
-        name: np.ndarray(place.shape, place.dtype, memory, offset=place.offset) for name, place in places.items()
+        name: np.ndarray(place.shape, place.dtype, memory, offset=place.offset)
+        for name, place in places.items()
     }
     if fresh:
         for name in ("ticket", "ended", "next"):
@@ -190,12 +201,11 @@ def part(frame: Frame, orders: Orders, start: int, stop: int) -> tuple[Frame, Or
     """The copies from `start` to `stop` of a frame and its orders, as views: a host's slice of a group."""
 
     def cut(role: RoleFrame) -> RoleFrame:
-        values = {name: value for name, value in vars(role).items() if not isinstance(value, tuple)}
-        tuples = {name: value for name, value in vars(role).items() if isinstance(value, tuple)}
-        return RoleFrame(
-            **{name: array[start:stop] for name, array in values.items()},
-            **{name: tuple(leaf[start:stop] for leaf in parts) for name, parts in tuples.items()},
-        )
+        parts: dict[str, Any] = {
+            name: tuple(leaf[start:stop] for leaf in value) if isinstance(value, tuple) else value[start:stop]
+            for name, value in vars(role).items()
+        }
+        return RoleFrame(**parts)
 
     arrays = {name: value[start:stop] for name, value in vars(frame).items() if name != "roles"}
     ordered = {name: value[start:stop] for name, value in vars(orders).items() if name != "action"}

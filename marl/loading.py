@@ -1,7 +1,7 @@
 """From a name to a running arena: `ArenaRef` says which one as plain data, `build` makes it batched.
 
-Nothing is registered and nothing is scanned: a spec is "package.module:Attribute", or "package.module" for a module with
-`parallel_env` or `env`, as PettingZoo's are.
+Nothing is registered and nothing is scanned: a spec is "package.module:Attribute", or "package.module"
+for a module with `parallel_env` or `env`, as PettingZoo's are.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class ArenaRef:
     """Which arena, with which options: plain data, the same in a process and over the wire.
 
-    `arena` is a full spec. `capacity` are the options that fix spaces and seats (default: `options` themselves).
-    `wrap` lists SuperSuit wrappers ("frame_stack_v1:4"), innermost first; masks are split off before them.
+    `arena` is a full spec. `capacity` are the options that fix spaces and seats (default: `options`
+    themselves). `wrap` lists SuperSuit wrappers ("frame_stack_v1:4"), innermost first; masks are split
+    off before them.
     """
 
     arena: str
@@ -36,7 +37,12 @@ class ArenaRef:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         capacity = None if self.capacity is None else dict(self.capacity)
-        return {"arena": self.arena, "options": dict(self.options), "capacity": capacity, "wrap": list(self.wrap)}
+        return {
+            "arena": self.arena,
+            "options": dict(self.options),
+            "capacity": capacity,
+            "wrap": list(self.wrap),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ArenaRef:
@@ -73,12 +79,14 @@ def load(spec: str, kind: str = "arena") -> Any:  # noqa: ANN401  # whatever the
         return module
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
-        raise SpecError(f"{kind} {spec!r}", got=f"no {attribute!r} in {module_name}", expected=f"one of {public[:20]}")
+        raise SpecError(
+            f"{kind} {spec!r}", got=f"no {attribute!r} in {module_name}", expected=f"one of {public[:20]}"
+        )
     return getattr(module, attribute)
 
 
 def make_env(ref: ArenaRef, options: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a PettingZoo environment
-    """One PettingZoo environment (parallel or AEC) of an arena that is not batched, wrapped as the reference says."""
+    """One PettingZoo environment, parallel or AEC, of an arena that is not batched, wrapped as `ref` says."""
     target = load(ref.arena)
     if not callable(target):
         named = [name for name in ("parallel_env", "env") if hasattr(target, name)]
@@ -89,20 +97,26 @@ def make_env(ref: ArenaRef, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 
         env = target(**options)
     except TypeError as error:
         raise SpecError(
-            f"arena {ref.arena!r}", got=f"options {dict(options)}", expected="what it accepts", remedy=f"It said: {error}."
+            f"arena {ref.arena!r}",
+            got=f"options {dict(options)}",
+            expected="what it accepts",
+            remedy=f"It said: {error}.",
         ) from error
     if not all(hasattr(env, name) for name in ("reset", "step", "possible_agents")):
         raise SpecError(f"arena {ref.arena!r}", got=type(env).__name__, expected="a PettingZoo environment")
     if ref.wrap:
-        from marl.wrapping import wrapped  # noqa: PLC0415  # SuperSuit is an extra
+        from marl.wrapping import wrapped  # SuperSuit is an extra
 
         env = wrapped(env, ref.wrap)
     return env
 
 
 def build(ref: ArenaRef) -> BatchArena:
-    """The arena as a BatchArena, not yet attached: batched ones as they are, others through `Looped` or `Turns`."""
-    from marl.batch import BatchArena  # noqa: PLC0415  # keeps `import marl.loading` light
+    """The arena as a BatchArena, not yet attached.
+
+    Batched ones as they are, others through `Looped` or `Turns`.
+    """
+    from marl.batch import BatchArena  # keeps `import marl.loading` light
 
     target = load(ref.arena)
     if isinstance(target, type) and issubclass(target, BatchArena):
@@ -114,8 +128,15 @@ def build(ref: ArenaRef) -> BatchArena:
                 remedy="Wrappers see one PettingZoo environment at a time; use the arena's own options.",
             )
         return target(ref.options, ref.capacity)  # type: ignore[call-arg]  # the batched arenas' constructor
-    from marl.looped import Looped  # noqa: PLC0415
-    from marl.turns import Turns  # noqa: PLC0415
+    from marl.hooked import Hooked
+    from marl.looped import Looped, is_plain
+    from marl.turns import Turns
 
     env = make_env(ref, ref.capacity if ref.capacity is not None else ref.options)
-    return Turns(ref, env) if hasattr(env, "agent_iter") else Looped(ref, env)
+    try:
+        if hasattr(env, "agent_iter"):
+            return Turns(ref, env)
+        return Hooked(ref, env) if is_plain(env) else Looped(ref, env)
+    except BaseException:
+        env.close()
+        raise

@@ -1,4 +1,7 @@
-"""`Looped`: any PettingZoo parallel environment as a BatchArena, one object a copy."""
+"""Environment objects as a BatchArena, one a copy.
+
+What all kinds share (`ObjectArena`), and `Looped` for parallel ones.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +9,67 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marl.arena import Arena, role_name
+from marl.arena import Arena
 from marl.batch import BatchArena
+from marl.describe import check_fits, spec_of
 from marl.errors import ArenaFaultError, MarlError, ObservationError, SpecError
 from marl.loading import ArenaRef, make_env
-from marl.spaces import decode_action, flatten, to_json
-from marl.spec import PARKED, Role, Spec
+from marl.observations import Lens, as_mask
+from marl.spec import PARKED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from marl.frame import Frame, Orders
+    from marl.frame import Frame, Orders, RoleFrame
+    from marl.spec import Role
 
 FOREIGN_SEEDS = 2**31
 """Seeds of environments that are not ours stay below this: some hand them to generators of 32 bits."""
 
 
 class ObjectArena(BatchArena):
-    """What looping over environment objects needs, whatever their API: copies, variants, spaces, checks.
+    """What looping over environment objects needs, whatever their API.
 
-    Subclasses say how one copy begins (`_begin`) and how it goes on (`_advance`).
+    Copies, variants, checks of what goes in and out.
+
+    Subclasses say how one copy begins (`_begin`) and how it goes on (`_advance`). Actions are judged and
+    decoded for all copies at once before a step, observations, masks and rewards after it.
     """
 
     def __init__(self, ref: ArenaRef, env: Any) -> None:  # noqa: ANN401  # a PettingZoo environment
         self._ref = ref
         self._spare: Any = env
+        self.spec = spec_of(ref, env)
         self._variants: list[Mapping[str, Any]] = [dict(ref.options)]
-        self.spec = _spec_of(ref, env, turns=hasattr(env, "agent_iter"))
+        if ref.capacity is not None:
+            self._spare = None
+            env.close()
+            self._check_fits(ref.options)
         self._seat_at = {seat: (role, i) for role in self.spec.roles for i, seat in enumerate(role.seats)}
-        self._bounds = {role.name: [_bounds_of(leaf) for leaf in _leaves(role)] for role in self.spec.roles}
+        self._lenses = {role.name: Lens(role.observation_space) for role in self.spec.roles}
+        self._where = {seat: f"{self.spec.arena}: observation of {seat}" for seat in self.spec.seats}
+        self._envs: list[Any] = []
 
     def attach(self, frame: Frame, orders: Orders) -> None:
+        """Take the arrays to read and write; the number of copies is theirs."""
         super().attach(frame, orders)
-        self._envs: list[Any] = [None] * self.copies
+        self._envs = [None] * self.copies
         self._variant_of = [-1] * self.copies
         self._seeds = [0] * self.copies
         self._returns = [dict.fromkeys(self.spec.seats, 0.0) for _ in range(self.copies)]
+        self._actions: dict[str, Sequence[Sequence[Any]]] = {}
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
-        env = make_env(self._ref, options)
-        check_fits(self.spec, _spec_of(self._ref, env, turns=self.spec.turns), options)
+        """Make options known; SpecError where they do not fit the capacities."""
+        self._check_fits(options)
         self._variants.append(dict(options))
         return len(self._variants) - 1
 
     def step(self) -> None:
+        """Advance every copy by one step, in place; faults of an arena carry its seed and step."""
         frame, orders = self.frame, self.orders
+        starting = orders.restart_B | (frame.ticket_B == PARKED)
+        self._read_actions(starting)
         for role in frame.roles.values():
             role.reward_BN.fill(0)
             role.terminated_BN.fill(0)
@@ -60,32 +77,36 @@ class ObjectArena(BatchArena):
         frame.over_B.fill(0)
         frame.lost_B.fill(0)
         frame.ended_B.fill(PARKED)
-        for copy in range(self.copies):
-            try:
-                if orders.restart_B[copy] or frame.ticket_B[copy] == PARKED:
-                    frame.steps_B[copy] = 0
+        frame.steps_B += 1
+        frame.steps_B[starting] = 0
+        copy = 0
+        try:
+            for copy, starts in enumerate(starting.tolist()):
+                if starts:
                     self._start(copy)
                 else:
-                    frame.steps_B[copy] += 1
                     self._play(copy)
-            except MarlError:
-                raise
-            except Exception as error:
-                raise ArenaFaultError(
-                    f"{self.spec.arena}, copy {copy}",
-                    got=f"{type(error).__name__}: {error} (seed {self._seeds[copy]}, step {frame.steps_B[copy]})",
-                    expected="a step without an exception",
-                    remedy="Run it with that seed and --hosts 0 under a debugger.",
-                ) from error
+        except MarlError as error:
+            error.add_note(self._when(copy))
+            raise
+        except Exception as error:
+            raise ArenaFaultError(
+                f"{self.spec.arena}, copy {copy}",
+                got=f"{type(error).__name__}: {error} {self._when(copy)}",
+                expected="a step without an exception",
+                remedy="Run it with that seed and --hosts 0 under a debugger.",
+            ) from error
         self._check()
 
     def view(self, copy: int) -> dict[str, Any]:
+        """What a spectator may see of a copy; {} where its environment shows nothing."""
         env = self._envs[copy]
         view = getattr(getattr(env, "unwrapped", env), "view", None)
         return dict(view()) if callable(view) else {}
 
     def close(self) -> None:
-        for env in [*getattr(self, "_envs", []), self._spare]:
+        """Close every environment; safe to call twice."""
+        for env in [*self._envs, self._spare]:
             if env is not None:
                 env.close()
         self._envs, self._spare = [], None
@@ -97,29 +118,41 @@ class ObjectArena(BatchArena):
         """One step of a copy that plays; returns whether its match is over."""
         raise NotImplementedError
 
+    def _check_fits(self, options: Mapping[str, Any]) -> None:
+        env = make_env(self._ref, options)
+        try:
+            check_fits(self.spec, spec_of(self._ref, env), options)
+        finally:
+            env.close()
+
+    def _when(self, copy: int) -> str:
+        return f"(seed {self._seeds[copy]}, step {self.frame.steps_B[copy]})"
+
     def _start(self, copy: int) -> None:
         """Begin the next ticket of a copy, or park it."""
         frame, orders = self.frame, self.orders
         for role in frame.roles.values():
             role.alive_BN[copy] = False
             role.acting_BN[copy] = False
-        frame.ticket_B[copy] = orders.next_B[copy]
-        if frame.ticket_B[copy] == PARKED:
+        ticket = frame.ticket_B[copy] = orders.next_B[copy]
+        if ticket == PARKED:
             return
         variant = int(orders.variant_B[copy])
         if variant != self._variant_of[copy]:
             self._renew(copy, variant)
         self._seeds[copy] = int(orders.seed_B[copy])
         self._returns[copy] = dict.fromkeys(self.spec.seats, 0.0)
-        own = isinstance(self._envs[copy], Arena)
-        self._begin(copy, self._seeds[copy] if own else self._seeds[copy] % FOREIGN_SEEDS)
+        self._begin(copy, self._seeds[copy])
         self._fill_state(copy)
 
     def _renew(self, copy: int, variant: int) -> None:
+        if not 0 <= variant < len(self._variants):
+            known = f"0 to {len(self._variants) - 1}, as add_variant gave them"
+            raise SpecError(f"{self.spec.arena}: variant of a ticket", got=str(variant), expected=known)
         if self._envs[copy] is not None:
             self._envs[copy].close()
         fresh = None
-        if self._spare is not None and variant == 0 and self._ref.capacity is None:
+        if variant == 0:
             fresh, self._spare = self._spare, None
         self._envs[copy] = fresh if fresh is not None else make_env(self._ref, self._variants[variant])
         self._variant_of[copy] = variant
@@ -139,68 +172,85 @@ class ObjectArena(BatchArena):
         self._start(copy)
 
     def _scores(self, copy: int) -> Mapping[str, float]:
-        env = self._envs[copy]
-        return env.scores() if isinstance(env, Arena) else self._returns[copy]
+        """The seats' scores; those that were absent may be missing."""
+        return self._returns[copy]
 
     def _fill_state(self, copy: int) -> None:
         if self.spec.state_size and self.orders.want_state[copy]:
             self.frame.state_BS[copy] = np.asarray(self._envs[copy].state(), np.float32).ravel()
 
+    def _keep_last(self, copy: int) -> None:
+        """Seats that left earlier have their last observation in `observation`.
+
+        The match's end carries it over.
+        """
+        for frame in self.frame.roles.values():
+            for last, leaf in zip(frame.last_observation, frame.observation, strict=True):
+                last[copy] = leaf[copy]
+            frame.last_mask_BNA[copy] = frame.mask_BNA[copy]
+
     def _see(self, copy: int, seat: str, value: Any, info: Mapping[str, Any], *, last: bool = False) -> None:  # noqa: ANN401
-        """Write one observation and its mask into the frame."""
+        """Write one observation and its mask, wherever PettingZoo puts it, into the frame."""
         role, i = self._seat_at[seat]
         frame = self.frame.roles[role.name]
-        mask = None
         if role.masked:
-            value, mask = _split_mask(value, info)
+            mask = info.get("action_mask")
+            if isinstance(value, dict) and "action_mask" in value:
+                mask = value["action_mask"]
+                rest = {key: part for key, part in value.items() if key != "action_mask"}
+                value = rest["observation"] if list(rest) == ["observation"] else rest
+            if mask is not None:
+                (frame.last_mask_BNA if last else frame.mask_BNA)[copy, i] = as_mask(
+                    mask, role.mask_size, self._where[seat]
+                )
+            elif frame.alive_BN[copy, i]:
+                raise ObservationError(
+                    self._where[seat], got="no action mask", expected="one, in the observation or in the info"
+                )
         targets = frame.last_observation if last else frame.observation
-        try:
-            for target, leaf in zip(targets, flatten(role.observation_space, value), strict=True):
-                target[copy, i] = leaf
-        except (ValueError, TypeError, KeyError) as error:
-            got = getattr(value, "shape", None)
-            raise ObservationError(
-                f"{self.spec.arena}: observation of {seat}",
-                got=f"{type(value).__name__}{'' if got is None else f' of shape {got}'}",
-                expected=str(role.observation_space),
-                remedy=f"({error})",
-            ) from error
-        if mask is not None:
-            (frame.last_mask_BNA if last else frame.mask_BNA)[copy, i] = mask
+        self._lenses[role.name].write(value, targets, copy, i, self._where[seat])
+
+    def _read_actions(self, starting: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+        """Judge the actions of all acting seats and decode them; ActionError before any copy is touched."""
+        if starting.all():
+            return
+        for role in self.spec.roles:
+            held, action_BNK = self.frame.roles[role.name], self.orders.action[role.name]
+            mask_BNA = held.mask_BNA if role.masked else None
+            illegal_BN = role.codec.illegal(action_BNK, mask_BNA)
+            if illegal_BN is not None:
+                # Rows of seats that do not act are stale, and nobody plays them.
+                for copy, i in np.argwhere(illegal_BN & held.acting_BN & ~starting[:, None]).tolist():
+                    mask_A = mask_BNA[copy, i] if mask_BNA is not None else None
+                    role.codec.refuse(
+                        action_BNK[copy, i], mask_A, f"{self.spec.arena}: action of {role.seats[i]}"
+                    )
+                action_BNK = np.where(illegal_BN[:, :, None], 0, action_BNK)
+            self._actions[role.name] = role.codec.decode_all(action_BNK)
 
     def _check(self) -> None:
-        """Every observation lies in its space; one comparison a leaf for all copies together."""
-        live = self.frame.ticket_B != PARKED
+        """What the arena said: observations in their spaces, a legal choice for who acts, finite rewards."""
         for role in self.spec.roles:
-            frame = self.frame.roles[role.name]
-            for leaf, bounds in zip(frame.observation, self._bounds[role.name], strict=True):
-                if bounds is None:
-                    continue
-                inside = (leaf >= bounds[0]) & (leaf <= bounds[1])
-                if inside.all():
-                    continue
-                bad = ~inside.reshape(*leaf.shape[:2], -1).all(-1) & frame.alive_BN & live[:, None]
-                if bad.any():
-                    copy, seat = (int(k) for k in np.argwhere(bad)[0])
-                    values = leaf[copy, seat]
-                    raise ObservationError(
-                        f"{self.spec.arena}: observation of {role.seats[seat]}",
-                        got=f"values in [{values.min()}, {values.max()}] (seed {self._seeds[copy]}, "
-                        f"step {self.frame.steps_B[copy]})",
-                        expected=f"values in [{bounds[0].min()}, {bounds[1].max()}]",
-                        remedy="Widen the space, or keep the observation in it.",
-                    )
+            held, lens = self.frame.roles[role.name], self._lenses[role.name]
+            outside_BN = lens.outside_BN(held.observation)
+            if outside_BN is not None:
+                for copy, i in np.argwhere(outside_BN & held.alive_BN).tolist():
+                    values = [leaf[copy, i] for leaf in held.observation]
+                    lens.complain(values, self._where[role.seats[i]], f" {self._when(copy)}")
+            if role.masked:
+                self._check_masks(role, held)
+            if not np.isfinite(held.reward_BN).all():
+                copy, i = np.argwhere(~np.isfinite(held.reward_BN))[0].tolist()
+                got = f"{held.reward_BN[copy, i]} {self._when(copy)}"
+                where = f"{self.spec.arena}: reward of {role.seats[i]}"
+                raise ArenaFaultError(where, got=got, expected="a finite number")
 
-    def _actions(self, copy: int) -> dict[str, Any]:
-        """The actions of the live seats of a copy, in their own spaces."""
-        actions = {}
-        for role in self.spec.roles:
-            alive_N = self.frame.roles[role.name].alive_BN[copy]
-            action_NK = self.orders.action[role.name][copy]
-            for i, seat in enumerate(role.seats):
-                if alive_N[i]:
-                    actions[seat] = decode_action(role.action_space, action_NK[i])
-        return actions
+    def _check_masks(self, role: Role, held: RoleFrame) -> None:
+        stuck_BN = np.asarray(held.acting_BN & ~held.mask_BNA.any(-1))
+        if stuck_BN.any():
+            copy, i = np.argwhere(stuck_BN)[0].tolist()
+            where = f"{self._where[role.seats[i]]}: action mask"
+            raise ObservationError(where, got=f"zeros only {self._when(copy)}", expected="a legal choice")
 
 
 class Looped(ObjectArena):
@@ -208,9 +258,10 @@ class Looped(ObjectArena):
 
     def _begin(self, copy: int, seed: int) -> None:
         env = self._envs[copy]
-        observations, infos = env.reset(seed=seed)
+        observations, infos = env.reset(seed=seed % FOREIGN_SEEDS)
         if not env.agents:
-            raise SpecError(self.spec.arena, got="a match without a live seat", expected="at least one after reset")
+            got = "a match without a live seat"
+            raise SpecError(self.spec.arena, got=got, expected="at least one after reset")
         for seat in env.agents:
             role, i = self._seat_at[seat]
             frame = self.frame.roles[role.name]
@@ -219,140 +270,36 @@ class Looped(ObjectArena):
 
     def _advance(self, copy: int) -> bool:
         env = self._envs[copy]
-        actions = self._actions(copy)
-        observations, rewards, terminated, truncated, infos = env.step(actions)
-        over = not env.agents
+        actions = {
+            seat: self._actions[role.name][copy][i]
+            for seat, (role, i) in self._seat_at.items()
+            if self.frame.roles[role.name].alive_BN[copy, i]
+        }
+        observations, rewards, terminated, _, infos = env.step(actions)
+        live = set(env.agents)
+        over = not live
         if over:
             self._keep_last(copy)
         for seat in actions:
             role, i = self._seat_at[seat]
             frame = self.frame.roles[role.name]
             frame.reward_BN[copy, i] = rewards[seat]
-            self._returns[copy][seat] += rewards[seat]
-            ended = bool(terminated[seat])
-            cut = bool(truncated[seat]) and not ended
-            if over and not ended and not cut:
-                cut = True
-            frame.terminated_BN[copy, i], frame.truncated_BN[copy, i] = ended, cut
-            if ended or cut:
+            self._returns[copy][seat] += float(rewards[seat])
+            if seat not in live:
+                # A seat that is gone without a flag was cut off, not ended.
+                frame.terminated_BN[copy, i] = bool(terminated[seat])
+                frame.truncated_BN[copy, i] = not terminated[seat]
                 frame.alive_BN[copy, i] = frame.acting_BN[copy, i] = False
             self._see(copy, seat, observations[seat], infos.get(seat, {}), last=over)
+        if not live <= actions.keys():
+            raise ArenaFaultError(
+                self.spec.arena,
+                got=f"seats {sorted(live - actions.keys())} that came to life in mid-match",
+                expected="seats that are there from reset on, or absent for the whole match",
+            )
         return over
 
-    def _keep_last(self, copy: int) -> None:
-        """Seats that left earlier have their last observation in `observation`: carry it over to the `last_` arrays."""
-        for frame in self.frame.roles.values():
-            for last, leaf in zip(frame.last_observation, frame.observation, strict=True):
-                last[copy] = leaf[copy]
-            frame.last_mask_BNA[copy] = frame.mask_BNA[copy]
 
-
-def check_fits(spec: Spec, other: Spec, options: Mapping[str, Any]) -> None:
-    """Raise SpecError unless `other` (the arena under other options) has the capacities' spaces and no further seats."""
-    for role in other.roles:
-        known = next((r for r in spec.roles if r.name == role.name), None)
-        if known is None or not set(role.seats) <= set(known.seats):
-            raise SpecError(
-                f"{spec.arena}: options {dict(options)}",
-                got=f"seats {list(role.seats)}",
-                expected=f"seats among {list(known.seats) if known else [r.name for r in spec.roles]}",
-                remedy="Declare the largest stage as capacity.",
-            )
-        same = role.observation_space == known.observation_space and role.action_space == known.action_space
-        if not same:
-            raise SpecError(
-                f"{spec.arena}: options {dict(options)}",
-                got=f"other spaces for role {role.name}",
-                expected="the spaces of the capacities",
-                remedy="Spaces never change within a pool: pad to the largest stage, or start another pool.",
-            )
-
-
-def _spec_of(ref: ArenaRef, env: Any, *, turns: bool) -> Spec:  # noqa: ANN401  # a PettingZoo environment
-    roles: dict[str, list[str]] = {}
-    for seat in env.possible_agents:
-        roles.setdefault(role_name(seat), []).append(seat)
-    split: list[Role] = []
-    for name, seats in roles.items():
-        by_space: dict[str, list[str]] = {}
-        for seat in seats:
-            key = f"{env.observation_space(seat)} {env.action_space(seat)}"
-            by_space.setdefault(key, []).append(seat)
-        for group in by_space.values():
-            split.append(_role(name if len(by_space) == 1 else group[0], tuple(group), env))
-    own = isinstance(env, Arena)
-    teams = (env.teams if own else None) or {seat: (seat,) for seat in env.possible_agents}
-    options = ref.capacity if ref.capacity is not None else ref.options
-    version = env.version if own else "1"
-    return Spec(
-        arena=ref.arena,
-        version=version,
-        options=env.options.model_dump(mode="json") if own else dict(options),
-        roles=tuple(split),
-        teams={team: tuple(seats) for team, seats in teams.items()},
-        state_size=_state_size(env),
-        turns=turns,
-        max_steps=env.max_steps if own else 0,
-        scores=env.higher_is if own else "higher is better",
-        forfeit_score=env.forfeit_score if own else 0.0,
-    )
-
-
-def _role(name: str, seats: tuple[str, ...], env: Any) -> Role:  # noqa: ANN401  # a PettingZoo environment
-    outer = to_json(env.observation_space(seats[0]))
-    inner, masked = _without_mask(outer)
-    own = isinstance(env, Arena)
-    return Role(name, seats, inner, to_json(env.action_space(seats[0])), masked or (own and env.masked))
-
-
-def _without_mask(outer: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The described space without PettingZoo's mask, and whether there was one."""
-    if outer["k"] != "dict":
-        return outer, False
-    rest = [[key, sub] for key, sub in outer["v"] if key != "action_mask"]
-    if len(rest) == len(outer["v"]):
-        return outer, False
-    return (rest[0][1] if [key for key, _ in rest] == ["observation"] else {"k": "dict", "v": rest}), True
-
-
-def _split_mask(value: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[Any, Any]:
-    if isinstance(value, dict) and "action_mask" in value:
-        rest = {key: part for key, part in value.items() if key != "action_mask"}
-        return (rest["observation"] if list(rest) == ["observation"] else rest), value["action_mask"]
-    return value, info.get("action_mask")
-
-
-def _state_size(env: Any) -> int:  # noqa: ANN401  # a PettingZoo environment
-    if isinstance(env, Arena):
-        env.reset(seed=0)
-        return int(np.asarray(env.state()).size)
-    space = getattr(env, "state_space", None)
-    return int(np.prod(space.shape)) if space is not None and getattr(space, "shape", None) else 0
-
-
-def _leaves(role: Role) -> list[Mapping[str, Any]]:
-    def walk(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        if data["k"] == "dict":
-            return [leaf for _, sub in data["v"] for leaf in walk(sub)]
-        if data["k"] == "tuple":
-            return [leaf for sub in data["v"] for leaf in walk(sub)]
-        return [data]
-
-    return walk(role.observation_space)
-
-
-def _bounds_of(leaf: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """The bounds of a leaf; None where no value of its dtype can lie outside."""
-    from marl.spaces import from_json  # noqa: PLC0415
-
-    space = from_json(leaf)
-    if leaf["k"] == "disc":
-        return np.asarray(space.start), np.asarray(space.start + space.n - 1)  # type: ignore[attr-defined]
-    if leaf["k"] != "box":
-        return None
-    low, high = space.low, space.high  # type: ignore[attr-defined]
-    if np.issubdtype(low.dtype, np.integer):
-        limits = np.iinfo(low.dtype)
-        if np.all(low == limits.min) and np.all(high == limits.max):
-            return None
-    return low, high
+def is_plain(env: Any) -> bool:  # noqa: ANN401  # a PettingZoo environment
+    """Whether an environment is an Arena whose hooks may be called directly: its own reset and step stand."""
+    return isinstance(env, Arena) and type(env).step is Arena.step and type(env).reset is Arena.reset

@@ -1,4 +1,6 @@
-"""Policies: rows in, rows out. Every agent runs as one; `PerRow` adapts functions and objects that see one seat.
+"""Policies: rows in, rows out.
+
+Every agent runs as one; `PerRow` adapts functions and objects that see one seat.
 
 Axes: R rows (one seat of one copy each), K numbers of an action, A choices, M memory.
 """
@@ -10,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from marl.errors import ActionError
 from marl.rng import mix, uniforms
-from marl.spaces import encode_action, from_json, restore
+from marl.spaces import from_json, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from marl.spec import Role, Spec
 
 POLICY, LATE, ILLEGAL, ABSENT = 0, 1, 2, 3
-"""Who decided a row: the policy itself, or a fallback because it was late, broke the rules, or was not there."""
+"""Who decided a row.
+
+The policy itself, or a fallback because it was late, broke the rules, or was not there.
+"""
 
 
 @dataclass
 class Rows:
-    """Who is asked: for each row its match, the match's seed, the seat's index in `Spec.seats`, and its how-manieth decision."""
+    """Who is asked: the match of each row, its seed, the seat (index in `Spec.seats`), which decision."""
 
     match_R: NDArray[np.int64]
     seed_R: NDArray[np.uint64]
@@ -49,7 +53,10 @@ class Rows:
 
 @dataclass
 class Decision:
-    """What a policy answers: actions, what the learner wants kept (`logp_R`, `value_R` ...), the next memory, who decided."""
+    """What a policy answers.
+
+    Actions, what the learner wants kept (`logp_R`, `value_R` ...), the next memory, who decided.
+    """
 
     action_RK: NDArray[Any]
     extras: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -59,7 +66,9 @@ class Decision:
 
 @runtime_checkable
 class Policy(Protocol):
-    """Acts for many seats at once. `memory_size` is M, the numbers that play keeps for each of its seats (0: none).
+    """Acts for many seats at once.
+
+    `memory_size` is M, the numbers that play keeps for each of its seats (0: none).
 
     `observation` are the role's leaves, each with R rows; `mask_RA` has A = 0 where the arena has no masks;
     `memory_RM` is zero at a match's first decision. `greedy`: the best action rather than a draw.
@@ -83,7 +92,10 @@ class Policy(Protocol):
 
 @runtime_checkable
 class AsyncPolicy(Policy, Protocol):
-    """A policy that thinks elsewhere: `play` asks all of these first, acts for the others, and then collects."""
+    """A policy that thinks elsewhere.
+
+    `play` asks all of these first, acts for the others, and then collects.
+    """
 
     def ask(
         self, role: Role, observation: Sequence[NDArray[Any]], mask_RA: NDArray[np.uint8], rows: Rows
@@ -134,8 +146,9 @@ class _Function:
 class PerRow:
     """Runs an agent of one seat as a policy: `make()` gives a fresh agent for each seat of each match.
 
-    `make` may also be a function `observation -> action` (or `observation, mask -> action`) when `function=True`.
-    An action outside its space or masked raises ActionError naming the arena and the seat.
+    `make` may also be a function `observation -> action` (or `observation, mask -> action`) when
+    `function=True`. An action outside its space or masked raises ActionError naming the arena and the
+    seat.
     """
 
     memory_size = 0
@@ -163,8 +176,9 @@ class PerRow:
             mask = mask_RA[row].copy() if role.mask_size else None
             value = agent.act(restore(role.observation_space, [leaf[row] for leaf in observation]), mask)
             where = f"{self._spec.arena}: action of {self._spec.seats[rows.seat_R[row]]}"
-            encode_action(role.action_space, value, action_RK[row], where)
-            check_mask(role, action_RK[row], mask_RA[row], where)
+            role.codec.encode(value, action_RK[row], where)
+            if role.masked:
+                role.codec.refuse(action_RK[row], mask_RA[row], where)
         return Decision(action_RK)
 
     def ended(self, match_R: NDArray[np.int64]) -> None:
@@ -182,7 +196,10 @@ class PerRow:
 
 
 class RandomLegal:
-    """Draws uniformly among the legal choices, and uniformly from boxes (normally where a box has no bounds)."""
+    """Draws uniformly among the legal choices and from boxes.
+
+    Exponentially or normally where a box has no bounds.
+    """
 
     memory_size = 0
 
@@ -198,36 +215,50 @@ class RandomLegal:
     ) -> Decision:
         """One keyed draw a row; the same row draws the same in any batch."""
         del observation, memory_RM, greedy
-        if all(leaf.kind in {"discrete", "multidiscrete"} for leaf in role.action):
-            return Decision(_random_choices(role, mask_RA, rows).astype(role.action_dtype))
-        space = from_json(role.action_space)
-        action_RK = np.zeros((len(rows), role.action_size), role.action_dtype)
-        for row, key in enumerate(rows.key_R):
-            space.seed(int(key >> np.uint64(33)))
-            encode_action(role.action_space, space.sample(), action_RK[row], role.name)
-        return Decision(action_RK)
+        parts_RK: list[NDArray[Any]] = []
+        choices, key_R = 0, rows.key_R
+        for i, (part, leaf) in enumerate(zip(role.codec.parts, role.action, strict=True)):
+            counts = list(leaf.choices)
+            draw_RD = uniforms(mix(key_R, i) if i else key_R, sum(counts) if counts else 2 * leaf.size)
+            if counts:
+                span = mask_RA[:, choices : choices + sum(counts)] if role.mask_size else None
+                parts_RK.append(_choices(draw_RD, counts, span))
+                choices += sum(counts)
+            elif leaf.kind == "multibinary":
+                parts_RK.append(draw_RD[:, : leaf.size] > 0.5)
+            else:
+                parts_RK.append(_in_box(from_json(part), draw_RD))
+        return Decision(np.concatenate(parts_RK, axis=1).astype(role.action_dtype))
 
 
-def _random_choices(role: Role, mask_RA: NDArray[np.uint8], rows: Rows) -> NDArray[np.int64]:
-    """For each counted leaf the legal choice with the largest of one uniform number a choice."""
-    sizes = [size for leaf in role.action for size in leaf.choices]
-    draw_RA = uniforms(rows.key_R, sum(sizes))
-    if role.mask_size:
+def _choices(
+    draw_RA: NDArray[np.float32], counts: Sequence[int], mask_RA: NDArray[np.uint8] | None
+) -> NDArray[np.int64]:
+    """For each counted number the legal choice with the largest of one uniform number a choice."""
+    if mask_RA is not None:
         draw_RA = np.where(mask_RA > 0, draw_RA, np.float32(-1))
-    ends = np.cumsum(sizes)
-    return np.stack([draw_RA[:, end - size : end].argmax(1) for end, size in zip(ends, sizes, strict=True)], axis=1)
+    ends = np.cumsum(counts)
+    return np.stack(
+        [draw_RA[:, end - n : end].argmax(1) for end, n in zip(ends, counts, strict=True)], axis=1
+    )
 
 
-def check_mask(role: Role, action_K: NDArray[Any], mask_A: NDArray[np.uint8], where: str) -> None:
-    """Raise ActionError where a chosen number is masked."""
-    if not role.mask_size:
-        return
-    number = offset = 0
-    for leaf in role.action:
-        for i, size in enumerate(leaf.choices):
-            choice = int(action_K[number + i])
-            if not mask_A[offset + choice]:
-                legal = np.flatnonzero(mask_A[offset : offset + size]).tolist()
-                raise ActionError(where, got=f"choice {choice}, which is masked", expected=f"one of {legal}")
-            offset += size
-        number += leaf.size
+def _in_box(box: Any, draw_RD: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401  # a gymnasium Box
+    """A number of each of the box's entries.
+
+    From two uniform ones, of which the second is used where there are no bounds.
+    """
+    low_K, high_K = box.low.ravel().astype(np.float64), box.high.ravel().astype(np.float64)
+    first_RK, second_RK = np.split(draw_RD.astype(np.float64), 2, axis=1)
+    has_low_K, has_high_K = np.isfinite(low_K), np.isfinite(high_K)
+    low_or_0_K, high_or_0_K = np.where(has_low_K, low_K, 0.0), np.where(has_high_K, high_K, 0.0)
+    if box.dtype.kind in "biu":
+        return np.asarray(np.floor(low_K + first_RK * (high_K - low_K + 1)))
+    within_RK = low_or_0_K + first_RK * (high_or_0_K - low_or_0_K)
+    tail_RK = -np.log(first_RK)
+    normal_RK = np.sqrt(-2 * np.log(first_RK)) * np.cos(2 * np.pi * second_RK)
+    open_RK = np.where(
+        has_low_K, low_or_0_K + tail_RK, np.where(has_high_K, high_or_0_K - tail_RK, normal_RK)
+    )
+    drawn_RK: NDArray[np.float64] = np.where(has_low_K & has_high_K, within_RK, open_RK)
+    return drawn_RK

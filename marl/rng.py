@@ -1,4 +1,6 @@
-"""Counter-based random numbers over arrays: a draw depends on its key alone, never on what it is batched with.
+"""Counter-based random numbers over arrays.
+
+A draw depends on its key alone, never on what it is batched with.
 
 The generator is SplitMix64's output function (Steele, Lea, Flood 2014) over key + counter * golden gamma.
 """
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
+_WORD = 2**64 - 1
 
 
 def mix(*parts: ArrayLike) -> NDArray[np.uint64]:
-    """One 64-bit key from several numbers, broadcast against one another: mix(seed_R, seat_R, decision_R)."""
+    """One 64-bit key from several numbers that broadcast: `mix(seed_R, seat_R, decision_R)`."""
     key = np.zeros((), np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:
@@ -40,6 +43,23 @@ def seed_of(*parts: int) -> int:
     """A 63-bit seed (it fits a signed column of a data base) from whole numbers, negative ones included."""
     words = [np.uint64(part & 0xFFFFFFFFFFFFFFFF) for part in parts]
     return int(mix(*words)) >> 1
+
+
+def reseed(generator: np.random.Generator, seed: int) -> None:
+    """Put a generator on PCG64 into the state of a seed (its low 64 bits), cheaper than making a new one."""
+    words = [_finish_int((seed + i * int(_GAMMA)) & _WORD) for i in range(1, 5)]
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": words[0] << 64 | words[1], "inc": words[2] << 64 | words[3] | 1},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+
+
+def _finish_int(word: int) -> int:
+    word = (word ^ (word >> 30)) * int(_M1) & _WORD
+    word = (word ^ (word >> 27)) * int(_M2) & _WORD
+    return word ^ (word >> 31)
 
 
 def _finish(word: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,4 +1,7 @@
-"""Settings: frozen models with one default a field, read from plain data; whatever does not fit is one clear error."""
+"""Settings: frozen models with one default a field, read from plain data.
+
+Whatever does not fit is one clear error.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, where: str, values: Mapping[str, Any]) -> Self:
-        """Settings from plain data; UnknownNameError or ConfigError name the key, what it is, and what would fit."""
+        """Settings from plain data.
+
+        UnknownNameError or ConfigError name the key, what it is, and what would fit.
+        """
         try:
             return cls(**values)
         except ValidationError as error:
@@ -35,7 +41,10 @@ class Settings(BaseModel):
 
 
 def _known(model: type[BaseModel], path: Iterable[str]) -> list[str]:
-    """The field names of the model at a path of nested fields; the outermost model's where the path leaves models."""
+    """The field names of the model at a path of nested fields.
+
+    The outermost model's where the path leaves models.
+    """
     at: Any = model
     for part in path:
         field = at.model_fields.get(part) if isinstance(at, type) and issubclass(at, BaseModel) else None
@@ -63,7 +72,9 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise ConfigError(f"--set {assignment}", got=repr(assignment), expected="name=value, as learner.lr=1e-3")
+            raise ConfigError(
+                f"--set {assignment}", got=repr(assignment), expected="name=value, as learner.lr=1e-3"
+            )
         try:
             value = json.loads(text)
         except json.JSONDecodeError:
@@ -71,11 +82,20 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
         *path, last = name.split(".")
         at: Any = result
         for part in path:
-            at = at[int(part)] if isinstance(at, list) and part.isdigit() else at.setdefault(part, {})
+            at = at[_index(assignment, at, part)] if isinstance(at, list) else at.setdefault(part, {})
             if not isinstance(at, dict | list):
-                raise ConfigError(f"--set {assignment}", got=f"{part} is {at!r}", expected="a table to set a value in")
+                raise ConfigError(
+                    f"--set {assignment}", got=f"{part} is {at!r}", expected="a table to set a value in"
+                )
         if isinstance(at, list):
-            at[int(last)] = value
+            at[_index(assignment, at, last)] = value
         else:
             at[last] = value
     return result
+
+
+def _index(assignment: str, entries: list[Any], text: str) -> int:
+    if not text.isdigit() or int(text) >= len(entries):
+        expected = f"a number from 0 to {len(entries) - 1}" if entries else "no entry: the list is empty"
+        raise ConfigError(f"--set {assignment}", got=repr(text), expected=expected)
+    return int(text)

@@ -1,4 +1,7 @@
-"""`Single`: a BatchArena shown as a plain PettingZoo `ParallelEnv`, of one copy; what it hands out is copied."""
+"""`Single`: a BatchArena shown as a plain PettingZoo `ParallelEnv`, of one copy.
+
+What it hands out is copied.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pettingzoo import ParallelEnv
 
 from marl.errors import ActionError, SpecError
 from marl.frame import over_memory
-from marl.spaces import encode_action, from_json, restore
+from marl.spaces import from_json, restore
 from marl.spec import PARKED, Ticket
 
 if TYPE_CHECKING:
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Single(ParallelEnv[str, Any, Any]):
-    """One copy of a batched arena. Where it has masks, an observation is {"observation": ..., "action_mask": ...}."""
+    """One copy of a batched arena.
+
+    Where it has masks, an observation is {"observation": ..., "action_mask": ...}.
+    """
 
     render_mode: str | None = None
 
@@ -35,7 +41,11 @@ class Single(ParallelEnv[str, Any, Any]):
         self._frame, self._orders = over_memory(arena.spec, 1)
         self._orders.want_state.fill(arena.spec.state_size > 0)
         arena.attach(self._frame, self._orders)
-        self.metadata = {"name": arena.spec.arena.rpartition(":")[2], "render_modes": [], "is_parallelizable": True}  # type: ignore[misc]
+        self.metadata = {
+            "name": arena.spec.arena.rpartition(":")[2],
+            "render_modes": [],
+            "is_parallelizable": True,
+        }
         self.possible_agents = list(arena.spec.seats)
         self.agents: list[str] = []
         self._at = {seat: (role, i) for role in arena.spec.roles for i, seat in enumerate(role.seats)}
@@ -67,7 +77,9 @@ class Single(ParallelEnv[str, Any, Any]):
         self._arena.step()
         self._orders.restart_B[0] = False
         self._orders.follow(0, None)
-        self.agents = [seat for seat, (role, i) in self._at.items() if self._frame.roles[role.name].alive_BN[0, i]]
+        self.agents = [
+            seat for seat, (role, i) in self._at.items() if self._frame.roles[role.name].alive_BN[0, i]
+        ]
         return {seat: self._observe(seat) for seat in self.agents}, {seat: {} for seat in self.agents}
 
     def step(
@@ -75,12 +87,20 @@ class Single(ParallelEnv[str, Any, Any]):
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """One step; `score` holds the seats' scores once the match is over."""
         seats = self.agents
-        if set(actions) != set(seats):
-            raise ActionError(self.spec.arena, got=f"actions for {sorted(actions)}", expected=f"one for each of {seats}")
+        if not seats or set(actions) != set(seats):
+            raise ActionError(
+                self.spec.arena,
+                got=f"actions for {sorted(actions)}",
+                expected=f"one for each of {seats}",
+                remedy="" if seats else "Call reset: no seat is alive.",
+            )
         for seat, action in actions.items():
             role, i = self._at[seat]
             row_K = self._orders.action[role.name][0, i]
-            encode_action(role.action_space, action, row_K, f"{self.spec.arena}: action of {seat}")
+            where = f"{self.spec.arena}: action of {seat}"
+            role.codec.encode(action, row_K, where)
+            if role.masked:
+                role.codec.refuse(row_K, self._frame.roles[role.name].mask_BNA[0, i], where)
         self._arena.step()
         over = bool(self._frame.over_B[0])
 
@@ -100,7 +120,8 @@ class Single(ParallelEnv[str, Any, Any]):
     def state(self) -> NDArray[np.float32]:
         """What a centralised critic may see."""
         over = bool(self._frame.over_B[0])
-        return (self._frame.last_state_BS if over else self._frame.state_BS)[0].copy()
+        state_BS = self._frame.last_state_BS if over else self._frame.state_BS
+        return np.array(state_BS[0])
 
     def view(self) -> dict[str, Any]:
         """What a spectator may see."""

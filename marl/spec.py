@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from marl.actions import ActionCodec
 from marl.errors import UnknownNameError
-from marl.spaces import Leaf, action_dtype, action_size, leaves, mask_size
+from marl.spaces import Leaf, leaves, mask_size
 
 PARKED = -1
 """The ticket of a copy that plays nothing."""
@@ -21,8 +22,9 @@ PARKED = -1
 class Role:
     """The seats that share observation space, action space and meaning.
 
-    `observation_space` and `action_space` are described spaces (`marl.spaces.to_json`). `slices` names parts of
-    the first observation leaf: {"inventory": (40, 41)}. `masked`: the arena says which choices are legal.
+    `observation_space` and `action_space` are described spaces (`marl.spaces.to_json`). `slices` names
+    parts of the first observation leaf: {"inventory": (40, 41)}. `masked`: the arena says which choices
+    are legal. `codec` encodes, decodes and judges actions.
     """
 
     name: str
@@ -32,21 +34,23 @@ class Role:
     masked: bool = False
     slices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     observation: tuple[Leaf, ...] = field(init=False, compare=False)
-    action: tuple[Leaf, ...] = field(init=False, compare=False)
+    action: tuple[Leaf, ...] = field(init=False, compare=False, repr=False)
+    codec: ActionCodec = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "observation", leaves(self.observation_space))
-        object.__setattr__(self, "action", leaves(self.action_space))
+        object.__setattr__(self, "codec", ActionCodec(self.action_space))
+        object.__setattr__(self, "action", self.codec.leaves)
 
     @property
     def action_size(self) -> int:
         """K, the numbers of one action."""
-        return action_size(self.action)
+        return self.codec.size
 
     @property
     def action_dtype(self) -> np.dtype[Any]:
         """The dtype of an action row."""
-        return action_dtype(self.action)
+        return self.codec.dtype
 
     @property
     def mask_size(self) -> int:
@@ -59,8 +63,9 @@ class Spec:
     """What is constant about an arena: plain JSON both ways, so that a learner never imports the arena.
 
     `options` are those of the capacities: spaces and seats are theirs, whatever options a ticket names.
-    `teams` maps a team's name to its seats. `turns`: one seat acts at a time. `state_size` S is 0 where there is no
-    state. `scores` says what a higher score means; `forfeit_score` is what a seat gets that loses by rule.
+    `teams` maps a team's name to its seats. `turns`: one seat acts at a time. `state_size` S is 0 where
+    there is no state. `scores` says what a higher score means; `forfeit_score` is what a seat gets that
+    loses by rule.
     """
 
     arena: str
@@ -140,7 +145,9 @@ class Spec:
         )
         rest = {key: data[key] for key in ("arena", "version", "options", "state_size", "turns", "max_steps")}
         teams = {team: tuple(seats) for team, seats in data["teams"].items()}
-        return cls(roles=roles, teams=teams, scores=data["scores"], forfeit_score=data["forfeit_score"], **rest)
+        return cls(
+            roles=roles, teams=teams, scores=data["scores"], forfeit_score=data["forfeit_score"], **rest
+        )
 
 
 def content_hash(data: Any) -> str:  # noqa: ANN401  # any JSON
@@ -151,7 +158,10 @@ def content_hash(data: Any) -> str:  # noqa: ANN401  # any JSON
 
 @dataclass(frozen=True)
 class Ticket:
-    """A match handed to one copy of an arena; `match` is its number, unique within a pool's life, `options` an index."""
+    """A match handed to one copy of an arena.
+
+    `match` is its number, unique within a pool's life, `options` an index.
+    """
 
     match: int
     seed: int

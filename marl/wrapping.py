@@ -97,13 +97,15 @@ class _Masked(ParallelEnv[str, Any, Any]):
 
     def _join(self, observations: dict[str, Any]) -> dict[str, Any]:
         masks = self._source.masks
-        return {seat: {"observation": value, "action_mask": masks[seat]} for seat, value in observations.items()}
+        return {
+            seat: {"observation": value, "action_mask": masks[seat]} for seat, value in observations.items()
+        }
 
 
 def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a PettingZoo environment
     """The environment inside SuperSuit wrappers, each "name:argument,argument", innermost first."""
     try:
-        import supersuit  # noqa: PLC0415  # an extra
+        import supersuit  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError("wrap", "supersuit", "supersuit") from error
     masked = not hasattr(env, "agent_iter") and _has_mask(env)
@@ -114,9 +116,13 @@ def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a Petting
         if not hasattr(supersuit, name):
             raise UnknownNameError("wrap", name, [known for known in dir(supersuit) if known[-1:].isdigit()])
         try:
-            result = getattr(supersuit, name)(result, *[_literal(text) for text in arguments.split(",") if text])
+            result = getattr(supersuit, name)(
+                result, *[_literal(text) for text in arguments.split(",") if text]
+            )
         except (TypeError, AssertionError) as error:
-            raise SpecError(f"wrap {entry!r}", got=str(error), expected="arguments that the wrapper takes") from error
+            raise SpecError(
+                f"wrap {entry!r}", got=str(error), expected="arguments that the wrapper takes"
+            ) from error
     return _Masked(result, source) if masked else result
 
 

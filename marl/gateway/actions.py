@@ -1,6 +1,6 @@
 """An agent's action, read and judged against the described space of its role: no numpy, nothing trusted.
 
-It gives what `marl.spaces.encode_action` gives (K numbers, 0-based, in the role's action dtype) for what
+It gives what `marl.actions.encode_action` gives (K numbers, 0-based, in the role's action dtype) for what
 comes as entries and raw frames. Nothing is clipped or rounded.
 """
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from marl.actions import encode_action
 from marl.batch import LocalPool
 from marl.hosting.log import LOG
 from marl.hosting.pool import HostPool, copies_per_group
 from marl.loading import build
-from marl.spaces import encode_action, from_json
+from marl.spaces import from_json
 from marl.spec import Ticket
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marl.client
+from marl.actions import encode_action
 from marl.errors import ActionError
 from marl.gateway import protocol as wire
 from marl.gateway.actions import ActionReader, IllegalActionError
 from marl.spaces import action_dtype as dtype_of
-from marl.spaces import encode_action, leaves, to_json
+from marl.spaces import leaves, to_json
 from tests.gateway.driving import RICH
 
 SPACES: list[spaces.Space[Any]] = [
