@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from league.config import LeagueSettings, read_league
-    from league.league import League, Tournament, train
+    from league.league import League, Tournament
     from league.ledger import Ledger
+    from league.training import train
 
 __all__ = ["League", "LeagueSettings", "Ledger", "Tournament", "read_league", "train"]
 
@@ -18,7 +19,7 @@ _HOMES = {
     "Ledger": "league.ledger",
     "Tournament": "league.league",
     "read_league": "league.config",
-    "train": "league.league",
+    "train": "league.training",
 }
 
 

@@ -1,4 +1,4 @@
-"""The settings of a league: arena, learner, stages, tournament, and where it runs. Presets are TOML files beside this one."""
+"""The settings of a league: arena, learner, stages, tournament, and where it runs. Presets are TOML files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class PoolSettings(Settings):
 
     copies: int = Field(64, ge=1, description="copies of the arena in all")
     groups: int = Field(2, ge=1, description="groups stepped in turn, so that acting and stepping overlap")
-    hosts: int | Literal["auto"] = Field(1, description="environment processes; 0: in the worker itself; auto: measured")
+    hosts: int | Literal["auto"] = Field(
+        1, description="environment processes; 0: in the worker itself; auto: measured"
+    )
 
 
 class LearnerSettings(Settings):
@@ -35,29 +37,46 @@ class LearnerSettings(Settings):
     settings: dict[str, Any] = Field(default_factory=dict, description="the learner's own settings")
 
 
+class GatewaySettings(Settings):
+    """Where players from outside come in, and how long they may think."""
+
+    bind: str = Field("127.0.0.1:0", description="address and port that it listens on; port 0: a free one")
+    move_ms: int = Field(1000, ge=1, description="milliseconds for a move")
+
+
 class ExternalSettings(Settings):
     """A player that comes in over a socket for the tournament."""
 
-    name: str = Field(description="what the standings call it")
+    name: str = Field(min_length=1, description="what the standings call it")
     command: tuple[str, ...] = Field(
-        (), description="started for it, with {python}, {address}, {token}, {root} filled in; none: someone joins by hand"
+        (),
+        description="started for it, with {python}, {address}, {token} and {root} filled in; "
+        "none: somebody joins by hand",
     )
     wait_s: float = Field(30.0, gt=0, description="seconds to wait for its agent")
-    move_ms: int = Field(1000, ge=1, description="milliseconds for a move")
     blocks: int = Field(8, ge=2, description="blocks against each other player")
 
 
 class TournamentSettings(Settings):
     """The round robin at the end."""
 
-    options: dict[str, Any] = Field(default_factory=dict, description="arena options that differ from the league's")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="arena options that differ from the league's"
+    )
     blocks: int = Field(32, ge=2, description="blocks of each pair")
     players: tuple[str, ...] = Field(("random",), description="scripted players")
-    anchors: dict[str, float] = Field(default_factory=dict, description="players whose rating is pinned, in Elo")
+    anchors: dict[str, float] = Field(
+        default_factory=dict, description="players whose rating is pinned, in Elo"
+    )
     ancestors: int = Field(3, ge=0, description="past snapshots beside the final one, spread over the run")
-    must_beat: tuple[str, ...] = Field((), description="players the main player has to beat, interval above zero")
+    must_beat: tuple[str, ...] = Field(
+        (), description="players the main player has to beat, interval above zero"
+    )
     greedy: bool = Field(default=True, description="snapshots take their best action instead of drawing one")
     external: tuple[ExternalSettings, ...] = Field((), description="players that come in over a socket")
+    gateway: GatewaySettings = Field(
+        default_factory=GatewaySettings, description="where they come in, and their clock"
+    )
     seed: int = Field(1, ge=0, description="seed of its matches, apart from training's")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples")
 
@@ -69,7 +88,9 @@ class LeagueSettings(Settings):
     seed: int = Field(0, ge=0, description="everything random follows from it")
     arena: str = Field(description="short name or full spec")
     options: dict[str, Any] = Field(default_factory=dict, description="arena options of all stages")
-    capacity: dict[str, Any] | None = Field(None, description="arena options of the largest stage; none: `options`")
+    capacity: dict[str, Any] | None = Field(
+        None, description="arena options of the largest stage; none: `options`"
+    )
     wrap: tuple[str, ...] = Field((), description="SuperSuit wrappers, innermost first")
     player: str = Field("main", description="what the main player is called")
     pool: PoolSettings = Field(default_factory=PoolSettings, description="copies and hosts")
@@ -80,7 +101,9 @@ class LeagueSettings(Settings):
     greedy_exams: bool = Field(default=True, description="snapshots take their best action in exams")
     window: int = Field(2, ge=1, description="task k may depend on results up to k - window")
     workers: int = Field(2, ge=1, description="worker processes")
-    tournament: TournamentSettings | None = Field(None, description="the round robin at the end; none: no tournament")
+    tournament: TournamentSettings | None = Field(
+        None, description="the round robin at the end; none: no tournament"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> LeagueSettings:

@@ -1,10 +1,11 @@
-"""Executors: where tasks are done. `inline` does them here, one by one; `process` in worker processes side by side.
+"""Executors, where tasks are done: `inline` here, one by one; `process` in worker processes, side by side.
 
 A task's result follows from the task alone, so executors differ in time only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import marl
+from league.faults import raised, told
 from league.workshop import Workshop
 from marl.errors import RunError
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a task is tried whose worker dies before it is reported."""
+
+_END_S = 10.0
 
 
 class Executor(Protocol):
@@ -42,7 +46,7 @@ class Executor(Protocol):
 
 
 class InlineExecutor:
-    """Does a task in this process when its result is asked for: for debugging, and to prove what others do."""
+    """Does a task here when its result is asked for: for debugging, and to prove what others do."""
 
     def __init__(self, folder: Path) -> None:
         self._workshop = Workshop(folder)
@@ -50,82 +54,23 @@ class InlineExecutor:
         self._count = 0
 
     def submit(self, task: Task) -> int:
+        """Keep the task until its result is asked for."""
         self._count += 1
         self._tasks[self._count] = task
         return self._count
 
     def result(self, number: int) -> dict[str, Any]:
-        # through JSON, as it would come from a worker
+        """Do the task now; the result goes through JSON, as it would come from a worker."""
         result: dict[str, Any] = json.loads(json.dumps(self._workshop.do(self._tasks.pop(number))))
         return result
 
     def close(self) -> None:
+        """End the pools."""
         self._workshop.close()
 
 
-class _Worker:
-    """A worker process: a line of JSON in, a line of JSON out; it ends when its standard input does."""
-
-    def __init__(self, folder: Path) -> None:
-        root = str(Path(marl.__file__).parent.parent)
-        paths = os.pathsep.join(dict.fromkeys([root, os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]))  # noqa: PTH109  # as a string
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-        self.process = subprocess.Popen(  # noqa: S603  # our own module, no shell
-            [sys.executable, "-m", "league.worker", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths, **threads},
-        )
-        self.busy_with: int | None = None
-        self._half = b""
-
-    def start(self, number: int, task: Task) -> bool:
-        """Hand a task over; False where the worker is gone."""
-        assert self.process.stdin is not None  # noqa: S101  # a pipe was asked for
-        try:
-            self.process.stdin.write(json.dumps(task.to_json()).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return False
-        self.busy_with = number
-        return True
-
-    def read(self) -> bytes | None:
-        """A whole line where one has come; empty where the worker is gone, None where the line is not whole yet."""
-        chunk = os.read(self.fileno(), 1 << 20)
-        if not chunk:
-            return b""
-        self._half += chunk
-        if not self._half.endswith(b"\n"):
-            return None
-        line, self._half = self._half, b""
-        return line
-
-    def fileno(self) -> int:
-        """For `select`."""
-        assert self.process.stdout is not None  # noqa: S101  # a pipe was asked for
-        return self.process.stdout.fileno()
-
-    def end(self) -> None:
-        """Close its input, which ends it and its hosts; kill it where that takes too long."""
-        assert self.process.stdin is not None  # noqa: S101  # pipes were asked for
-        assert self.process.stdout is not None  # noqa: S101
-        try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass  # it is gone already, which is what was wanted
-        if self.busy_with is not None:
-            self.process.kill()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-
-
 class ProcessExecutor:
-    """Worker processes. A task whose worker dies is given to another one; an error in a task is raised here."""
+    """Worker processes. A task whose worker dies is given to another; what a task raises is raised here."""
 
     def __init__(self, folder: Path, workers: int) -> None:
         self._folder = folder
@@ -134,10 +79,11 @@ class ProcessExecutor:
         self._queue: deque[int] = deque()
         self._tasks: dict[int, Task] = {}
         self._tries: dict[int, int] = {}
-        self._results: dict[int, dict[str, Any]] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
         self._count = 0
 
     def submit(self, task: Task) -> int:
+        """Give the task to a free worker, or keep it for the next that is free."""
         self._count += 1
         self._tasks[self._count] = task
         self._tries[self._count] = 0
@@ -146,28 +92,29 @@ class ProcessExecutor:
         return self._count
 
     def result(self, number: int) -> dict[str, Any]:
-        while number not in self._results:
+        """Wait for a task's result; RunError where its workers died of it ATTEMPTS times."""
+        while number not in self._answers:
             self._dispatch()
             ready, _, _ = select.select(self._workers, [], [])
             for worker in ready:
                 self._hear(worker)
-        found = self._results.pop(number)
-        del self._tasks[number]
-        if "error" in found:
-            raise RunError(
-                f"task {number}", got=found["error"], expected="a result", remedy=found.get("traceback", "")
-            )
-        result: dict[str, Any] = found["result"]
+        answer = self._answers.pop(number)
+        kind = self._tasks.pop(number).kind
+        del self._tries[number]
+        if "error" in answer:
+            raise raised(answer["error"], f"a {kind} task")
+        result: dict[str, Any] = answer["result"]
         return result
 
     def close(self) -> None:
+        """End the workers, and with them what they are still at."""
         for worker in self._workers:
             worker.end()
         self._workers.clear()
         self._queue.clear()
 
     def pids(self) -> list[int]:
-        """The worker processes."""
+        """The worker processes that there are now."""
         return [worker.process.pid for worker in self._workers]
 
     def _dispatch(self) -> None:
@@ -180,29 +127,98 @@ class ProcessExecutor:
                 return
             number = self._queue.popleft()
             if not free.start(number, self._tasks[number]):
-                self._queue.appendleft(number)
-                self._drop(free)
+                self._lost(free, number)
 
     def _hear(self, worker: _Worker) -> None:
         line = worker.read()
         if line is None:
             return
-        number = worker.busy_with
-        if line:
-            worker.busy_with = None
-            if number is not None:
-                self._results[number] = json.loads(line)
-            return
-        self._drop(worker)
+        number, worker.busy_with = worker.busy_with, None
+        if not line:
+            self._lost(worker, number)
+        elif number is not None:
+            self._answers[number] = json.loads(line)
+
+    def _lost(self, worker: _Worker, number: int | None) -> None:
+        """A worker is gone: what it was at is tried again, before everything else."""
+        worker.end()
+        self._workers.remove(worker)
         if number is None:
             return
         self._tries[number] += 1
-        if self._tries[number] >= ATTEMPTS:
-            code = worker.process.returncode
-            self._results[number] = {"error": f"{ATTEMPTS} workers that died of it, the last with exit code {code}"}
-        else:
+        if self._tries[number] < ATTEMPTS:
             self._queue.appendleft(number)
+            return
+        error = RunError(
+            f"a {self._tasks[number].kind} task",
+            got=f"{ATTEMPTS} workers that died of it, the last with exit code {worker.process.returncode}",
+            expected="a result",
+            remedy="Killed by the system for memory? Fewer copies or workers need less. Then resume the run.",
+        )
+        self._answers[number] = {"error": told(error)}
 
-    def _drop(self, worker: _Worker) -> None:
-        worker.end()
-        self._workers.remove(worker)
+
+class _Worker:
+    """A worker process: a line of JSON in, a line of JSON out; it ends when its standard input does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "league.worker", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+        )
+        self.busy_with: int | None = None
+        self._half = bytearray()
+
+    def start(self, number: int, task: Task) -> bool:
+        """Hand a task over; False where the worker is gone."""
+        assert self.process.stdin is not None  # a pipe was asked for
+        try:
+            self.process.stdin.write(json.dumps(task.to_json()).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        self.busy_with = number
+        return True
+
+    def read(self) -> bytes | None:
+        """A whole line where one has come; empty where the worker is gone, None where it is not whole yet."""
+        chunk = os.read(self.fileno(), 1 << 20)
+        if not chunk:
+            return b""
+        self._half += chunk
+        if not chunk.endswith(b"\n"):
+            return None
+        line = bytes(self._half)
+        self._half.clear()
+        return line
+
+    def fileno(self) -> int:
+        """For `select`."""
+        assert self.process.stdout is not None  # a pipe was asked for
+        return self.process.stdout.fileno()
+
+    def end(self) -> None:
+        """Close its input, which ends it and its hosts; kill it where it is busy or takes too long."""
+        assert self.process.stdin is not None  # pipes were asked for
+        assert self.process.stdout is not None
+        # what is still buffered for a worker that is gone is of no use to anybody
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.busy_with is not None:
+            self.process.kill()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, with its packages found, and one thread a process."""
+    root, here = str(Path(marl.__file__).parent.parent), str(Path.cwd())
+    paths = dict.fromkeys([root, here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads}

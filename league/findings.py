@@ -1,4 +1,4 @@
-"""What a run says in the end: standings, head to head, whether the main player beat whom it had to, and the report."""
+"""What a run says in the end: standings, head to head, whether whoever had to be beaten was, the report."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Findings:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        from league.report import render  # noqa: PLC0415
+        from league.report import render
 
         return render(self.report)
 
@@ -84,7 +84,7 @@ def conclude(
 ) -> Findings:
     """Everything that can be said of a run, computed from its blocks and figures."""
     rules = settings.tournament
-    assert rules is not None  # noqa: S101  # the caller looked
+    assert rules is not None  # the caller looked
     here = {player.id for player in entrants}
     anchors = {name: elo for name, elo in rules.anchors.items() if name in here}
     rng = np.random.default_rng(seed_of(rules.seed, 1))
@@ -104,7 +104,7 @@ def _beaten(pairs: HeadToHead, main: str, other: str) -> Beaten:
     return Beaten(other, mean, low, high, int(pairs.blocks_PP[i, j]))
 
 
-def _report(  # noqa: PLR0913  # everything there is
+def _report(
     settings: LeagueSettings,
     selfplay: SelfPlay,
     entrants: Sequence[Player],
@@ -115,18 +115,23 @@ def _report(  # noqa: PLR0913  # everything there is
 ) -> ReportData:
     headline, success = headline_of(entrants[0].name, beaten, standings, {p.id: p.name for p in entrants})
     rules = settings.tournament
-    assert rules is not None  # noqa: S101  # the caller looked
+    assert rules is not None  # the caller looked
     facts = (
         ("arena", settings.arena),
         ("seed", str(settings.seed)),
         ("learner", settings.learner.name),
         ("copies x groups", f"{settings.pool.copies} in {settings.pool.groups}"),
         ("tournament", f"{rules.blocks} blocks a pair, seed {rules.seed}"),
-        ("options of the tournament", ", ".join(f"{k} = {v}" for k, v in settings.tournament_options().items()) or "defaults"),
+        (
+            "options of the tournament",
+            ", ".join(f"{k} = {v}" for k, v in settings.tournament_options().items()) or "defaults",
+        ),
     )
     notes = [f"Stage {name} was left without passing its gate." for name in selfplay.timed_out]
     notes += [
-        f"{player.name} came in over a socket and played fewer blocks." for player in entrants if player.kind == "external"
+        f"{player.name} came in over a socket and played fewer blocks."
+        for player in entrants
+        if player.kind == "external"
     ]
     return ReportData(
         title=f"League {settings.name}" if settings.stages else f"Tournament in {settings.arena}",
@@ -155,7 +160,10 @@ def headline_of(
     short = [entry.player for entry in beaten if not entry.ok]
     if short:
         return f"{main} does NOT beat {', '.join(short)} with its whole 95 % interval above zero.", False
-    return f"{main} beats all {len(beaten)} scripted baselines, each with its whole 95 % interval above zero.", True
+    return (
+        f"{main} beats all {len(beaten)} scripted baselines, each with its whole 95 % interval above zero.",
+        True,
+    )
 
 
 def _stages(
@@ -177,7 +185,11 @@ def _stage(
     steps = [row["decisions"] for row in metrics if row["stage"] == stage.name]
     before = [row["decisions"] for row in metrics if row["decisions"] < min(steps)]
     gate = stage.gate
-    words = "" if gate is None else f"{gate.metric} rate against {', '.join(gate.against)} above {gate.threshold:g}"
+    words = (
+        ""
+        if gate is None
+        else f"{gate.metric} rate against {', '.join(gate.against)} above {gate.threshold:g}"
+    )
     return StageReport(
         name=stage.name,
         first_task=min(tasks),
@@ -198,7 +210,12 @@ def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[LearningCurve]:
         return []
     spans = tuple(_spans(metrics))
     wanted = (
-        ("score", "Score in training", "mean score of a match", "Of the learner's side, opponents drawn by the stage's mix."),
+        (
+            "score",
+            "Score in training",
+            "mean score of a match",
+            "Of the learner's side, opponents drawn by the stage's mix.",
+        ),
         ("entropy", "Entropy of the policy", "nats", "How much it still draws."),
     )
     found = []

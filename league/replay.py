@@ -1,26 +1,25 @@
 """Replays: the actions of matches, enough with seed and options to step a match again and compare.
 
-A file holds the matches of one task: safetensors, one tensor (steps, seats, numbers) a match and role, named "match/role".
+A file holds the matches of one task and is named by its content: safetensors, one tensor
+(steps, seats, numbers) a match and role, named "match/role".
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
-from league.block import BlockPlan, BlockResult, MatchResult, plan_matches
+from league.block import BlockPlan, MatchResult, plan_matches
+from league.durable import write_whole
 from league.matches import Variants
-from marl.errors import LedgerError
-from marl.frame import Frame
+from marl.errors import LedgerError, MarlError
 from marl.hosting import make_pool
-from marl.loading import ArenaRef
 from marl.spec import PARKED, Ticket
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from marl.batch import ArenaPool
+    from marl.frame import Frame
+    from marl.loading import ArenaRef
 
 
 def write_replays(
@@ -37,98 +37,126 @@ def write_replays(
     blocks: Sequence[BlockPlan],
     actions: Mapping[int, Mapping[str, NDArray[Any]]],
 ) -> str:
-    """Write the actions of a task's matches below `folder`; returns the file's name, which is its content hash."""
+    """Write the actions of a task's matches below `folder`; returns the file's name."""
     tensors = {
-        f"{match}/{role}": _small(array) for match, by_role in sorted(actions.items()) for role, array in by_role.items()
+        f"{match}/{role}": _small(array)
+        for match, by_role in sorted(actions.items())
+        for role, array in by_role.items()
     }
-    about = {"arena": json.dumps(dict(arena), sort_keys=True), "blocks": json.dumps([block.id for block in blocks])}
+    about = {
+        "arena": json.dumps(dict(arena), sort_keys=True),
+        "blocks": json.dumps([block.id for block in blocks]),
+    }
     data = save(tensors, about)
-    name = f"{hashlib.sha256(data).hexdigest()[:24]}.safetensors"
+    name = _name_of(data)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".half-{os.getpid()}-{name}"
-    temporary.write_bytes(data)
-    temporary.replace(folder / name)
+    write_whole(folder / name, data)
     return name
 
 
-def read_replay(folder: Path, name: str, match: int) -> dict[str, NDArray[Any]]:
-    """The actions of one match by role, (steps, seats, numbers); LedgerError where the file or the match is missing."""
-    path = folder / name
-    if not path.is_file():
-        raise LedgerError(f"replay {path}", got="no such file", expected="the replays of the task")
-    with safe_open(path, "numpy") as file:
-        found = {key.partition("/")[2]: file.get_tensor(key) for key in file.keys() if key.startswith(f"{match}/")}  # noqa: SIM118  # not a dict
-    if not found:
-        raise LedgerError(f"replay {path}", got=f"no match {match}", expected="one of its matches")
-    return found
+class Replays:
+    """The recorded actions of a task's matches; LedgerError where the file is missing or was altered."""
+
+    def __init__(self, path: Path) -> None:
+        self._where = f"replay {path}"
+        if not path.is_file():
+            raise LedgerError(self._where, got="no such file", expected="the replays of a task")
+        data = path.read_bytes()
+        try:
+            self._tensors = load(data) if _name_of(data) == path.name else None
+        except SafetensorError:
+            self._tensors = None
+        if self._tensors is None:
+            raise LedgerError(
+                self._where,
+                got=f"content of hash {_name_of(data).partition('.')[0]}",
+                expected="that of its name",
+                remedy="It was altered or cut short; copy it again from where it came from.",
+            )
+
+    def actions(self, match: int) -> dict[str, NDArray[Any]]:
+        """The actions of a match by role: (steps, seats, numbers)."""
+        assert self._tensors is not None  # the constructor looked
+        found = {
+            key.partition("/")[2]: array
+            for key, array in self._tensors.items()
+            if key.startswith(f"{match}/")
+        }
+        if not found:
+            raise LedgerError(self._where, got=f"no match {match}", expected="one of its matches")
+        return found
 
 
-def step_again(
-    ref: ArenaRef, block: BlockPlan, result: MatchResult, actions: Mapping[str, NDArray[Any]]
-) -> Iterator[tuple[Frame, dict[str, Any]]]:
-    """Step a match again from its recorded actions: the frame after each step, and what a spectator may see.
+class Stepper:
+    """Steps recorded matches of an arena again, one after the other, in this process."""
 
-    The last frame has `over_B` set where the match ended as it did.
-    """
-    plan = plan_matches(block)[result.index]
-    pool = make_pool(ref, hosts=0, copies=1, groups=1)
-    try:
-        variant = Variants(pool).number(plan.options)
-        frame = _send(pool, Ticket(plan.match, plan.seed, variant))
-        yield frame, pool.view(0, 0)
+    def __init__(self, ref: ArenaRef) -> None:
+        self._pool = make_pool(ref, hosts=0, copies=1, groups=1)
+        self._variants = Variants(self._pool)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def frames(
+        self, block: BlockPlan, result: MatchResult, actions: Mapping[str, NDArray[Any]]
+    ) -> Iterator[tuple[Frame, dict[str, Any]]]:
+        """The frame at the match's start and after each step, and what a spectator may see of it.
+
+        The last frame has `over_B` set where the match ends as it did; there is no view of what is over.
+        """
+        plan = plan_matches(block)[result.index]
+        frame = self._send(Ticket(plan.match, plan.seed, self._variants.number(plan.options)), restart=True)
+        yield frame, self._pool.view(0, 0)
         for step in range(result.steps):
             for role, action in actions.items():
-                pool.orders[0].action[role][0] = action[step]
-            frame = _send(pool, None)
-            yield frame, {} if frame.over_B[0] else pool.view(0, 0)
-    finally:
-        pool.close()
+                self._pool.orders[0].action[role][0] = action[step]
+            frame = self._send(None, restart=False)
+            over = bool(frame.over_B[0])
+            yield frame, {} if over else self._pool.view(0, 0)
+            if over:
+                return
+
+    def verify(self, block: BlockPlan, result: MatchResult, actions: Mapping[str, NDArray[Any]]) -> list[str]:
+        """What differs from the recorded result where the match is stepped again; nothing where it agrees."""
+        recorded = min((len(action) for action in actions.values()), default=0)
+        if recorded != result.steps:
+            return [f"{recorded} actions are recorded for {result.steps} steps"]
+        try:
+            for frame, _ in self.frames(block, result, actions):
+                last = frame
+        except MarlError as error:
+            return [f"it can not be stepped: {error}"]
+        if not last.over_B[0]:
+            return [f"it is not over after {result.steps} steps"]
+        found = []
+        if int(last.steps_B[0]) != result.steps:
+            found.append(f"it ends after {int(last.steps_B[0])} steps, recorded are {result.steps}")
+        return found + self._differing(last, result)
+
+    def _differing(self, frame: Frame, result: MatchResult) -> list[str]:
+        spec, found = self._pool.spec, []
+        for seat in result.seats:
+            role = spec.role_of(seat.seat)
+            score = float(frame.roles[role.name].score_BN[0, role.seats.index(seat.seat)])
+            if seat.outcome != "ok":
+                score = min(score, spec.forfeit_score)
+            if seat.score != score:
+                found.append(f"seat {seat.seat} scores {score!r}, recorded is {seat.score!r}")
+        return found
+
+    def _send(self, ticket: Ticket | None, *, restart: bool) -> Frame:
+        orders = self._pool.orders[0]
+        orders.restart_B[0] = restart and self._pool.frames[0].ticket_B[0] != PARKED
+        orders.follow(0, ticket)
+        self._pool.send(0)
+        return self._pool.receive(0)
 
 
-def verify(ref: ArenaRef, block: BlockPlan, result: MatchResult, actions: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Step a match again and compare; returns what differs from the recorded result, nothing where all agrees."""
-    frame: Frame | None = None
-    for frame, _ in step_again(ref, block, result, actions):
-        if frame.over_B[0]:
-            break
-    if frame is None or not frame.over_B[0]:
-        return [f"the match is not over after {result.steps} steps"]
-    found = []
-    if int(frame.steps_B[0]) != result.steps:
-        found.append(f"it ends after {int(frame.steps_B[0])} steps, recorded are {result.steps}")
-    scores = _scores(ref, frame)
-    found += [
-        f"seat {seat.seat} scores {scores[seat.seat]!r}, recorded is {seat.score!r}"
-        for seat in result.seats
-        if seat.score != scores[seat.seat]
-    ]
-    return found
-
-
-def _scores(ref: ArenaRef, frame: Frame) -> dict[str, float]:
-    from marl.loading import build  # noqa: PLC0415
-
-    spec = build(ref).spec
-    return {
-        seat: float(frame.roles[role.name].score_BN[0, i]) for role in spec.roles for i, seat in enumerate(role.seats)
-    }
-
-
-def _send(pool: ArenaPool, ticket: Ticket | None) -> Frame:
-    pool.orders[0].follow(0, ticket)
-    if ticket is None:
-        pool.orders[0].next_B[0] = PARKED
-    pool.send(0)
-    return pool.receive(0)
-
-
-def find_match(blocks: Sequence[BlockResult], match: int) -> tuple[BlockPlan, MatchResult]:
-    """A match of the ledger by its number; LedgerError where there is none."""
-    for block in blocks:
-        for result in block.matches:
-            if result.match == match:
-                return block.plan, result
-    raise LedgerError(f"match {match}", got="no such match in the ledger", expected="a number that `marl replay list` prints")
+def _name_of(data: bytes) -> str:
+    return f"{hashlib.sha256(data).hexdigest()[:24]}.safetensors"
 
 
 def _small(array: NDArray[Any]) -> NDArray[Any]:

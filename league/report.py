@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from league.charts import Curve, Level, Span, curves
+from league.durable import write_whole
 from league.payoff import HeadToHead
 from league.rating import Standings, StandingsRow
 from marl.errors import RunError
@@ -96,7 +97,7 @@ def render(data: ReportData) -> str:
 def write_report(data: ReportData, path: Path) -> Path:
     """Write the report; RunError where the path can't be written."""
     try:
-        path.write_text(render(data), encoding="utf-8")
+        write_whole(path, render(data))
     except OSError as error:
         raise RunError(
             f"report {path}",

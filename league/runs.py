@@ -1,4 +1,4 @@
-"""A run is a folder that suffices by itself: settings, versions, ledger, snapshots, checkpoints, replays, metrics, report."""
+"""A run is a folder that suffices by itself: settings, versions, ledger, snapshots, replays, report."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import os
 import platform
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import tomli_w
 
 from league.config import LeagueSettings
+from league.durable import sweep, write_whole
 from league.ledger import Ledger
 from marl.errors import ConfigError, RunError
 from marl.settings import read_toml
@@ -37,35 +39,43 @@ _PACKAGES = ("numpy", "torch", "pettingzoo", "gymnasium", "numba", "pyzmq", "mar
 class Run:
     """An open run: its folder, settings and ledger. One process writes at a time."""
 
-    def __init__(self, folder: Path, settings: LeagueSettings, *, writes: bool) -> None:
-        self.folder, self.settings = folder, settings
-        self._lock = _locked(folder) if writes else None
-        self.ledger = Ledger.open(folder / LEDGER, create=writes)
+    def __init__(self, folder: Path, settings: LeagueSettings, ledger: Ledger, lock: int | None) -> None:
+        self.folder, self.settings, self.ledger = folder, settings, ledger
+        self._lock = lock
 
     @classmethod
     def create(cls, folder: Path, settings: LeagueSettings) -> Self:
-        """Begin a run in a new folder, or go on in the folder of one with the same settings."""
+        """Begin a run in a folder, or go on in that of one with the same settings.
+
+        Settings that results do not depend on may differ, and all of them while nothing is recorded. Raises
+        RunError where the folder can't be written or somebody else writes in it, ConfigError for other
+        settings, LedgerError.
+        """
+        text = _as_toml(settings)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            config = folder / CONFIG
-            if config.exists():
-                known = LeagueSettings.read(str(config), read_toml(config))
-                _same(folder, known, settings)
-            else:
-                _write_whole(config, tomli_w.dumps(_plain(settings.model_dump(mode="json"))))
-                _write_whole(folder / ABOUT, json.dumps(_about(settings), indent=1))
+            lock = _locked(folder)
         except OSError as error:
-            raise RunError(
-                f"run folder {folder}",
-                got=error.strerror or str(error),
-                expected="a folder that can be written",
-                remedy="Name another one with --out.",
-            ) from error
-        return cls(folder, settings, writes=True)
+            raise _unwritable(folder, error) from error
+        try:
+            sweep(folder)
+            ledger = Ledger.open(folder / LEDGER)
+            try:
+                _write_settings(folder, settings, text, begun=bool(ledger.tasks(settings.name)))
+            except BaseException:
+                ledger.close()
+                raise
+        except OSError as error:
+            os.close(lock)
+            raise _unwritable(folder, error) from error
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(folder, settings, ledger, lock)
 
     @classmethod
-    def open(cls, folder: Path, *, writes: bool = False) -> Self:
-        """Open a run that was begun before."""
+    def open(cls, folder: Path) -> Self:
+        """Open a run that was begun before, to read it."""
         config = folder / CONFIG
         if not config.is_file():
             raise RunError(
@@ -74,11 +84,12 @@ class Run:
                 expected="the folder of a run",
                 remedy="Name the folder that was given with --out.",
             )
-        return cls(folder, LeagueSettings.read(str(config), read_toml(config)), writes=writes)
+        settings = LeagueSettings.read(str(config), read_toml(config))
+        return cls(folder, settings, Ledger.open(folder / LEDGER, create=False), None)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Write the figures of all updates, one a line: a copy of what the ledger holds."""
-        _write_whole(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        write_whole(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def close(self) -> None:
         """Close the ledger and let others write."""
@@ -95,13 +106,11 @@ class Run:
 
 
 def _locked(folder: Path) -> int:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise RunError(f"run folder {folder}", got=str(error.strerror), expected="a folder that can be written") from error
+    """A descriptor that holds the folder's lock for as long as it is open."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(descriptor)
         raise RunError(
             f"run folder {folder}",
@@ -109,22 +118,68 @@ def _locked(folder: Path) -> int:
             expected="one writer at a time",
             remedy="Wait for it, or name another folder with --out.",
         ) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
-def _same(folder: Path, known: LeagueSettings, wanted: LeagueSettings) -> None:
-    """Settings that results do not depend on may differ."""
-    free: dict[str, Any] = {"workers": True, "pool": {"hosts"}}
-    if known.model_dump(exclude=free) == wanted.model_dump(exclude=free):
-        return
-    before, now = (s.model_dump(mode="json") for s in (known, wanted))
-    changed = sorted(key for key in now if before.get(key) != now[key])
-    raise ConfigError(
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(
         f"run folder {folder}",
-        got=f"other settings for {', '.join(changed)}",
-        expected=f"those it was begun with ({CONFIG} there)",
-        remedy="Go on with `marl league resume`, or name another folder with --out.",
+        got=error.strerror or str(error),
+        expected="a folder that can be written",
+        remedy="Name another one with --out.",
     )
+
+
+def _write_settings(folder: Path, settings: LeagueSettings, text: str, *, begun: bool) -> None:
+    """Write what was asked for, unless results are recorded that follow from something else."""
+    config = folder / CONFIG
+    if config.exists():
+        known = LeagueSettings.read(str(config), read_toml(config))
+        if begun or known.name != settings.name:
+            _same(folder, known, settings)
+    else:
+        write_whole(folder / ABOUT, json.dumps(_about(settings), indent=1))
+    write_whole(config, text)
+
+
+_FREE: dict[str, Any] = {
+    "workers": True,
+    "pool": {"hosts"},
+    "tournament": {"external": {"__all__": {"command", "wait_s"}}, "gateway": {"bind"}},
+}
+"""Settings that results do not depend on."""
+
+
+def _same(folder: Path, known: LeagueSettings, wanted: LeagueSettings) -> None:
+    before, now = (settings.model_dump(mode="json", exclude=_FREE) for settings in (known, wanted))
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if changed:
+        raise ConfigError(
+            f"run folder {folder}",
+            got=f"other settings for {', '.join(changed)}",
+            expected=f"those that it was begun with ({CONFIG} there)",
+            remedy="Go on with `marl league resume`, or name another folder with --out.",
+        )
+
+
+def _as_toml(settings: LeagueSettings) -> str:
+    """The settings as they are written; ConfigError where they would not be the same when they are read."""
+    try:
+        text = tomli_w.dumps(_plain(settings.model_dump(mode="json")))
+        same = LeagueSettings.read("settings", tomllib.loads(text)) == settings
+    except TypeError:  # a null in a list
+        same = False
+    if not same:
+        raise ConfigError(
+            f"league {settings.name}",
+            got="a null among its options or its learner's settings",
+            expected="values that TOML can hold",
+            remedy="Leave the key out, which takes its default.",
+        )
+    return text
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON
@@ -153,12 +208,3 @@ def _about(settings: LeagueSettings) -> Mapping[str, Any]:
         "system": platform.platform(),
         "versions": versions,
     }
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".half-{path.name}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

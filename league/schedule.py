@@ -1,20 +1,20 @@
-"""The loop that every league and tournament runs on: a plan issues tasks, results are taken in order, all is recorded.
+"""The loop of every league and tournament: a plan issues tasks, results are taken in order, all is recorded.
 
-Task k is planned when exactly the results up to k - window have been taken, however many workers there are and whichever is
-faster: so the same seed gives the same run everywhere. A run that was killed plans the same tasks again, and takes those
-results that its ledger has.
+Task k is planned when exactly the results up to k - window have been taken, or all before k where the plan
+waits for them, however many workers there are and whichever is faster: so the same seed gives the same run
+everywhere. A run that was killed plans the same tasks again, and takes those results that its ledger has.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from league.block import BlockResult
 from league.ledger import TaskRecord, TrainingRow
-from league.tasks import Task, TrainTask, task_hash
+from league.tasks import Task, task_hash
 from marl.errors import RunError
 
 if TYPE_CHECKING:
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """A task with its result: blocks and training aggregates apart from the rest."""
+    """A task with its result: blocks and training aggregates apart from the rest.
+
+    `recalled`: it was recorded before this process began.
+    """
 
     index: int
     task: Task
     result: Mapping[str, Any]
     blocks: Sequence[BlockResult] = ()
     training: Sequence[TrainingRow] = ()
+    recalled: bool = False
 
 
 class Plan(Protocol):
@@ -53,10 +57,10 @@ class _Open:
     index: int
     task: Task
     number: int | None
-    record: TaskRecord | None = field(default=None)
+    record: TaskRecord | None
 
 
-def drive(  # noqa: PLR0913  # where from, where to, how
+def drive(
     plan: Plan,
     executor: Executor,
     ledger: Ledger,
@@ -66,8 +70,14 @@ def drive(  # noqa: PLR0913  # where from, where to, how
     window: int,
     told: Callable[[Done], None],
 ) -> int:
-    """Carry a plan out from task number `first`; returns the number after its last task. `told` hears of every result."""
+    """Carry a plan out from task number `first`; returns the number after its last task.
+
+    `told` hears of every result once it is recorded. RunError where another task is recorded than is planned.
+    """
     records = {record.index: record for record in ledger.tasks(run)}
+    training: dict[int, list[TrainingRow]] = {}
+    for number, row in ledger.training(run) if records else ():
+        training.setdefault(number, []).append(row)
     pending: deque[_Open] = deque()
     index = first
     while True:
@@ -80,33 +90,27 @@ def drive(  # noqa: PLR0913  # where from, where to, how
                     expected=f"{task_hash(task)}, as these settings plan it",
                     remedy="Resume a run with the settings it was begun with, or start another one.",
                 )
-            number = executor.submit(task) if record is None else None
-            pending.append(_Open(index, task, number, record))
+            pending.append(_Open(index, task, executor.submit(task) if record is None else None, record))
             index += 1
         if not pending:
             return index
         oldest = pending.popleft()
         if oldest.record is not None:
-            done = _recalled(ledger, run, oldest)
+            blocks = ledger.blocks(run=run, tasks=[oldest.index])
+            rows = training.get(oldest.index, [])
+            done = Done(oldest.index, oldest.task, oldest.record.result, blocks, rows, recalled=True)
             plan.take(done)
         else:
-            assert oldest.number is not None  # noqa: S101  # it was submitted
+            assert oldest.number is not None  # it was submitted
             done = _done(oldest, executor.result(oldest.number))
             players = plan.take(done)
-            kind = "train" if isinstance(oldest.task, TrainTask) else "play"
-            record = TaskRecord(run, oldest.index, kind, task_hash(oldest.task), done.result)
+            record = TaskRecord(run, oldest.index, oldest.task.kind, task_hash(oldest.task), done.result)
             ledger.commit_task(record, done.blocks, done.training, players)
         told(done)
 
 
 def _done(entry: _Open, result: dict[str, Any]) -> Done:
+    """What an executor gave back: blocks and training aggregates have tables of their own."""
     blocks = [BlockResult.from_json(block) for block in result.pop("blocks", [])]
     training = [TrainingRow(**row) for row in result.pop("training", [])]
     return Done(entry.index, entry.task, result, blocks, training)
-
-
-def _recalled(ledger: Ledger, run: str, entry: _Open) -> Done:
-    assert entry.record is not None  # noqa: S101  # that is why it is recalled
-    blocks = ledger.blocks(run=run, tasks=[entry.index])
-    training = [row for task, row in ledger.training(run) if task == entry.index]
-    return Done(entry.index, entry.task, entry.record.result, blocks, training)

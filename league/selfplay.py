@@ -1,9 +1,9 @@
-"""The plan of a self-play league: train the main player in the current stage, examine every snapshot, go on when a gate is passed."""
+"""The plan of a self-play league: train in the current stage, examine every snapshot, go on past a gate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from marl.rng import seed_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from league.block import BlockResult
     from league.config import LeagueSettings
     from league.ledger import TrainingRow
     from league.schedule import Done
@@ -53,12 +52,17 @@ def scripted_player(name: str, anchors: Mapping[str, float]) -> Player:
 
 
 class SelfPlay:
-    """Keeps `schedule.Plan`. `candidates` are all snapshots in order; `timed_out` are stages left without a pass."""
+    """Keeps `schedule.Plan`.
+
+    `candidates` are all snapshots in order, `timed_out` the stages that were left without a pass.
+    """
 
     def __init__(self, settings: LeagueSettings, spec: Spec) -> None:
         self._settings, self._spec = settings, spec
         anchors = settings.tournament.anchors if settings.tournament else {}
-        names = {n for s in settings.stages for n in (*s.opponents.players, *(s.gate.against if s.gate else ()))}
+        names = {
+            n for s in settings.stages for n in (*s.opponents.players, *(s.gate.against if s.gate else ()))
+        }
         self.scripted = {name: scripted_player(name, anchors) for name in sorted(names) if name != "past"}
         self.candidates: list[Candidate] = []
         self.verdicts: list[Verdict] = []
@@ -134,7 +138,7 @@ class SelfPlay:
         )
 
     def _past(self, number: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """The past snapshots that a training task can meet, drawn by PFSP without repeats, and the win rates against them."""
+        """The past snapshots that a training task can meet, drawn by PFSP, and the win rates against them."""
         ids = [candidate.player.id for candidate in self.candidates]
         if not ids:
             return (), ()
@@ -152,7 +156,7 @@ class SelfPlay:
 
     def _take_training(self, done: Done) -> Sequence[Player]:
         task = done.task
-        assert isinstance(task, TrainTask)  # noqa: S101  # the caller looked
+        assert isinstance(task, TrainTask)  # the caller looked
         self._training = False
         number, self._trained = self._trained, self._trained + 1
         self._checkpoint = done.result["checkpoint"]
@@ -171,13 +175,13 @@ class SelfPlay:
         self.candidates.append(candidate)
         stage = self.stage
         # who was trained for an earlier stage is not examined in this one
-        if stage is not None and stage.gate is not None and candidate.stage == self._at.index:
+        if stage is not None and candidate.stage == self._at.index and self._against(stage, candidate):
             self._waiting.append(candidate)
         self._leave_if_spent()
         return [player] if number else [*self.scripted.values(), player]
 
     def _note_wins(self, rows: Sequence[TrainingRow]) -> None:
-        """How the live learner fared against each past snapshot; older results fade to a half with every task."""
+        """How the learner fared against each past snapshot; older results fade to a half with every task."""
         for entry in self._wins.values():
             entry[0] *= 0.5
             entry[1] *= 0.5
@@ -189,13 +193,22 @@ class SelfPlay:
 
     # exams
 
+    def _earlier(self, candidate: Candidate) -> list[str]:
+        return [c.player.id for c in self.candidates if c.decisions < candidate.decisions]
+
+    def _against(self, stage: Stage, candidate: Candidate) -> list[str]:
+        """Whom an exam is against: nobody without a gate, nor before there is the past that it asks for."""
+        if stage.gate is None:
+            return []
+        return exam_opponents(stage.gate, self._earlier(candidate), {name: name for name in self.scripted})
+
     def _exam(self, index: int, stage: Stage, candidate: Candidate) -> PlayTask:
         settings = self._settings
         gate = stage.gate
-        assert gate is not None  # noqa: S101  # only stages with gates have exams
-        earlier = [c.player.id for c in self.candidates if c.decisions < candidate.decisions]
-        against = exam_opponents(gate, earlier, {name: name for name in self.scripted})
-        record = [p for p in _spread(earlier, settings.past_pool) if p not in against] if settings.past_blocks else []
+        assert gate is not None  # only stages with gates have exams
+        earlier, against = self._earlier(candidate), self._against(stage, candidate)
+        known_past = _spread(earlier, settings.past_pool) if settings.past_blocks else []
+        record = [player for player in known_past if player not in against]
         self._examining[candidate.player.id] = self._at.index
         self._at.attempts += 1
         plans: list[BlockPlan] = []
@@ -206,13 +219,14 @@ class SelfPlay:
         for opponents, count, purpose in kinds:
             for opponent in opponents:
                 for _ in range(count):
-                    plans.append(self._block(index, stage, candidate.player.id, opponent, len(plans), purpose))
+                    position = len(plans)
+                    plans.append(self._block(index, stage, candidate.player.id, opponent, position, purpose))
         known = {c.player.id: c.player for c in self.candidates} | self.scripted
         names = [candidate.player.id, *against, *record]
         players = tuple(known[name] for name in dict.fromkeys(names))
         return PlayTask(self._pool, tuple(plans), players, settings.greedy_exams)
 
-    def _block(  # noqa: PLR0913  # where, who, what for
+    def _block(
         self, index: int, stage: Stage, candidate: str, opponent: str, position: int, purpose: Purpose
     ) -> BlockPlan:
         settings = self._settings
@@ -229,7 +243,7 @@ class SelfPlay:
         )
 
     def _take_exam(self, done: Done) -> None:
-        assert isinstance(done.task, PlayTask)  # noqa: S101  # the caller looked
+        assert isinstance(done.task, PlayTask)  # the caller looked
         (candidate_id,) = self._examining
         index = self._examining.pop(candidate_id)
         candidate = next(c for c in self.candidates if c.player.id == candidate_id)
@@ -273,9 +287,6 @@ def _spread(items: Sequence[str], count: int) -> list[str]:
     """At most `count` of the items, evenly from first to last."""
     if len(items) <= count:
         return list(items)
-    return [items[round(i * (len(items) - 1) / (count - 1))] if count > 1 else items[-1] for i in range(count)]
-
-
-def learning_curve(results: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """The figures of all updates of a run, in order."""
-    return [dict(figures) for result in results for figures in result.get("metrics", [])]
+    if count == 1:
+        return [items[-1]]
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]

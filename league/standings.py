@@ -1,4 +1,4 @@
-"""What is read of a run that is over or still going: standings, matches, replays; all computed from its folder."""
+"""What is read of a run, over or still going: standings, matches, replays; all computed from its folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import numpy as np
 
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
-from league.replay import find_match, read_replay, step_again, verify
+from league.replay import Replays, Stepper
 from league.workshop import REPLAYS
 from marl.errors import LedgerError
 from marl.rng import seed_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+    from league.block import BlockPlan, MatchResult
     from league.runs import Run
 
 
@@ -24,7 +27,10 @@ def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[st
     blocks = run.ledger.blocks(run=run.settings.name, purpose=purpose)
     if not blocks:
         raise LedgerError(
-            f"run {run.folder}", got=f"no {purpose} blocks", expected="some", remedy="Has it come so far? See its ledger."
+            f"run {run.folder}",
+            got=f"no {purpose} blocks",
+            expected="some",
+            remedy="Has it come so far? See its ledger.",
         )
     roster = run.ledger.players()
     rules = run.settings.tournament
@@ -55,35 +61,53 @@ def matches_of(run: Run, purpose: str) -> list[dict[str, Any]]:
 
 
 def verified(run: Run, match: int | None, most: int) -> dict[int, list[str]]:
-    """What differs where recorded matches are stepped again: match to problems, none where all agrees."""
-    blocks = run.ledger.blocks(run=run.settings.name)
-    numbers = [m.match for block in blocks for m in block.matches if not m.void and block.plan.purpose == "tournament"]
-    chosen = numbers if match is None else [match]
+    """Step a match again, or `most` of the tournament's (0: all): match to what differs, if anything.
+
+    Raises LedgerError for a match that is not recorded, and for a replay that is missing or was altered.
+    """
+    kept = _Recorded(run)
+    chosen = [match] if match is not None else kept.played("tournament")
     if most and len(chosen) > most:
         chosen = [chosen[i * len(chosen) // most] for i in range(most)]
-    files = _files(run)
-    ref, found = run.settings.ref(), {}
-    for number in chosen:
-        plan, result = find_match(blocks, number)
-        actions = read_replay(run.folder / REPLAYS, files[plan.id], number)
-        found[number] = verify(ref, plan, result, actions)
-    return found
+    with Stepper(run.settings.ref()) as stepper:
+        return {number: stepper.verify(*kept.match(number)) for number in chosen}
 
 
 def views(run: Run, match: int) -> Iterator[dict[str, Any]]:
-    """What a spectator saw of a match: a view at its start and after each step."""
-    plan, result = find_match(run.ledger.blocks(run=run.settings.name), match)
-    actions = read_replay(run.folder / REPLAYS, _files(run)[plan.id], match)
-    for _, view in step_again(run.settings.ref(), plan, result, actions):
-        yield view
+    """What a spectator saw of a match: a view at its start and after each step but the last."""
+    found = _Recorded(run).match(match)
+    with Stepper(run.settings.ref()) as stepper:
+        for frame, view in stepper.frames(*found):
+            if not frame.over_B[0]:
+                yield view
 
 
-def _files(run: Run) -> Mapping[str, str]:
-    """Block to the file that holds its replays."""
-    name = run.settings.name
-    files = {}
-    for task in run.ledger.tasks(name):
-        if "replay" in task.result:
-            for block in run.ledger.blocks(run=name, tasks=[task.index]):
-                files[block.plan.id] = str(task.result["replay"])
-    return files
+class _Recorded:
+    """The matches of a run with their recorded actions; files are read when they are first needed."""
+
+    def __init__(self, run: Run) -> None:
+        self._folder = run.folder / REPLAYS
+        tasks = {task.index: task.result.get("replay") for task in run.ledger.tasks(run.settings.name)}
+        self._matches = {
+            match.match: (block.plan, match, str(tasks[block.plan.task]))
+            for block in run.ledger.blocks(run=run.settings.name)
+            for match in block.matches
+        }
+        self._open: tuple[str, Replays] | None = None
+
+    def played(self, purpose: str) -> list[int]:
+        """The numbers of the matches of one purpose that are not void, in the order of their plans."""
+        return [n for n, (plan, m, _) in self._matches.items() if plan.purpose == purpose and not m.void]
+
+    def match(self, number: int) -> tuple[BlockPlan, MatchResult, dict[str, NDArray[Any]]]:
+        """A match's block, result and actions."""
+        if number not in self._matches:
+            raise LedgerError(
+                f"match {number}",
+                got="no such match in the ledger",
+                expected="a number that `marl replay list` prints",
+            )
+        plan, match, name = self._matches[number]
+        if self._open is None or self._open[0] != name:
+            self._open = name, Replays(self._folder / name)
+        return plan, match, self._open[1].actions(number)

@@ -1,7 +1,7 @@
 """Pure tasks: all that a training step or a set of matches depends on, as plain JSON.
 
-A task names what it needs by content (snapshots, checkpoints) and its result follows from it alone, so that it can be run
-anywhere, run again, and checked.
+A task names what it needs by content (snapshots, checkpoints) and its result follows from it alone, so that
+it can be run anywhere, run again, and checked.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ class PoolPlan:
 class TrainTask:
     """Train a learner for `steps` of its own decisions in one stage, against a mix of opponents.
 
-    `checkpoint` is where it goes on from (None: a fresh one of `seed`). `mix` and `past_win_rates` are as in
-    `league.matchmaking`; `opponents` are the players that the mix can draw. `rollout` is the environment steps of a fragment.
+    `checkpoint` is where it goes on from (None: a fresh one of `learner_seed`). `mix` and
+    `past_win_rates` are as in `league.matchmaking`; `opponents` are the players that the mix can draw.
+    `rollout` is the environment steps of a fragment. `seed` is that of the matches.
     """
 
     pool: PoolPlan
@@ -65,7 +66,7 @@ class TrainTask:
 
 @dataclass(frozen=True)
 class PlayTask:
-    """Play blocks between frozen players. `greedy`: snapshots take their best action instead of drawing one."""
+    """Play blocks between frozen players. `greedy`: snapshots take their best action, and draw none."""
 
     pool: PoolPlan
     blocks: tuple[BlockPlan, ...]

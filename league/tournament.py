@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RoundRobin:
-    """Keeps `schedule.Plan`: a task a pair, external players last. `blocks` are the results so far, in order."""
+    """Keeps `schedule.Plan`: a task a pair, external players last. `blocks` are the results so far."""
 
     def __init__(
         self,
@@ -30,12 +30,14 @@ class RoundRobin:
         entrants: Sequence[Player],
         fewer: Mapping[str, int] | None = None,
     ) -> None:
-        """`fewer` names players that play another number of blocks a pair, because they are slow."""
-        assert settings.tournament is not None  # noqa: S101  # the caller looked
+        """`fewer` names players that play fewer blocks a pair, because they are slow."""
+        assert settings.tournament is not None  # the caller looked
         self._settings, self._rules, self._spec = settings, settings.tournament, spec
         self.entrants = list(entrants)
         self._fewer = dict(fewer or {})
-        self.pairs = sorted(combinations(self.entrants, 2), key=lambda pair: any(p.id in self._fewer for p in pair))
+        self.pairs = sorted(
+            combinations(self.entrants, 2), key=lambda pair: any(p.id in self._fewer for p in pair)
+        )
         self.blocks: list[BlockResult] = []
         self._issued = 0
         self._taken = 0

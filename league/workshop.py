@@ -1,13 +1,14 @@
-"""Where tasks are done: pools of arenas that stay open between tasks, snapshots that stay loaded, and the two kinds of work."""
+"""Where tasks are done: pools that stay open between tasks, policies that stay loaded, two kinds of work."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import OrderedDict
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import numpy as np
@@ -55,7 +56,7 @@ class Workshop:
             pool.close()
         self._pools.clear()
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +87,9 @@ class Workshop:
         if player.kind == "external":
             if player.id not in self._external:
                 raise LedgerError(
-                    f"player {player.id}", got="an external player", expected="its agent connected to this process"
+                    f"player {player.id}",
+                    got="an external player",
+                    expected="its agent connected to this process",
                 )
             return self._external[player.id]
         key = (player.id, spec.hash)
@@ -151,7 +154,8 @@ class Workshop:
                 "learn_s": learned_s - collected_s,
                 "decisions_per_s": fresh / max(learned_s - start_s, 1e-9),
             }
-            metrics.append(figures)
+            # a figure that is not finite says nothing, and the ledger's JSON has no word for it
+            metrics.append({name: value for name, value in figures.items() if math.isfinite(value)})
         return {
             "checkpoint": learner.checkpoint(self._folder / CHECKPOINTS).name,
             "snapshot": learner.snapshot(self._folder / SNAPSHOTS, task.lineage).name,
@@ -208,7 +212,11 @@ class _Tally:
                 results[0 if own_scores[-1] > rival else 1 if own_scores[-1] == rival else 2] += 1
         if not own_scores:
             return {}
-        return {"score": float(np.mean(own_scores)), "match_steps": float(np.mean(steps)), "matches": float(len(steps))}
+        return {
+            "score": float(np.mean(own_scores)),
+            "match_steps": float(np.mean(steps)),
+            "matches": float(len(steps)),
+        }
 
     def rows(self) -> list[TrainingRow]:
         """The aggregates, by lineup."""
@@ -217,15 +225,15 @@ class _Tally:
             mean = math.fsum(scores) / len(scores)
             m2 = math.fsum((score - mean) ** 2 for score in scores)
             rows.append(
-                TrainingRow(self._task.player, lineup, self._task.stage, len(scores), mean, m2, wins, draws, losses)
+                TrainingRow(
+                    self._task.player, lineup, self._task.stage, len(scores), mean, m2, wins, draws, losses
+                )
             )
         return rows
 
 
 def _one_thread() -> None:
-    """Results are bit-equal for equal numbers of threads only; and one a process is fastest on small networks."""
-    import sys  # noqa: PLC0415
-
+    """Results are bit-equal for equal numbers of threads only; one a process is fastest on small networks."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)

@@ -1,0 +1,103 @@
+"""What can be known to be wrong before anything begins: told at once, not in the middle of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents import load_snapshot, make_policy, scripted_names
+from agents.snapshot import read as read_snapshot
+from league.curriculum import PAST
+from marl.errors import ConfigError, SnapshotError, UnknownNameError
+from marl.loading import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from league.config import LeagueSettings, TournamentSettings
+    from marl.spec import Spec
+
+
+def review(settings: LeagueSettings) -> Spec:
+    """The arena's spec, where everything that the settings name is there and fits.
+
+    Raises what building the arena raises; ConfigError and UnknownNameError for players, anchors and options;
+    SnapshotError for a snapshot that is incomplete or altered.
+    """
+    arena = build(settings.ref())
+    try:
+        rules = settings.tournament
+        for options in [settings.stage_options(stage) for stage in settings.stages]:
+            arena.add_variant(options)
+        if rules is not None:
+            arena.add_variant(settings.tournament_options())
+        spec = arena.spec
+    finally:
+        arena.close()
+    for name in sorted(_scripted(settings)):
+        make_policy(name, spec)
+    met = rules is not None or any(stage.gate is not None for stage in settings.stages)
+    if met and len(spec.teams) < 2:
+        raise ConfigError(
+            f"league {settings.name}",
+            got=f"a tournament or gate in {spec.arena}, which has one side",
+            expected="two sides that can play each other",
+            remedy="Leave tournament and gates out: `marl train` reports the score.",
+        )
+    if rules is not None:
+        _review_tournament(settings, rules, spec)
+    return spec
+
+
+def is_snapshot(name: str, spec: Spec) -> bool:
+    """Whether a player's name means a snapshot's folder: scripted players and full specs come first."""
+    return name not in scripted_names(spec.arena) and ":" not in name and (Path(name).is_dir() or "/" in name)
+
+
+def _scripted(settings: LeagueSettings) -> set[str]:
+    names = {name for stage in settings.stages for name in stage.opponents.players}
+    return names | {n for s in settings.stages if s.gate for n in s.gate.against if n != PAST}
+
+
+def _review_tournament(settings: LeagueSettings, rules: TournamentSettings, spec: Spec) -> None:
+    for name in rules.players:
+        if not is_snapshot(name, spec):
+            make_policy(name, spec)
+        elif not Path(name).is_dir():
+            raise SnapshotError(
+                name, got="no such folder", expected="a snapshot's folder, or a player's name"
+            )
+        else:
+            load_snapshot(Path(name), spec)
+    outsiders = [entry.name for entry in rules.external]
+    names = [*rules.players, *outsiders]
+    where = f"league {settings.name}: tournament"
+    own = [settings.player] if settings.stages else []
+    doubles = [name for name, count in Counter([*own, *names]).items() if count > 1]
+    doubles += [name for name in outsiders if name in _scripted(settings) - set(rules.players)]
+    if doubles:
+        raise ConfigError(where, got=f"{', '.join(doubles)} twice", expected="players of different names")
+    if len(names) + len(own) < 2:
+        raise ConfigError(where, got=f"{', '.join(names) or 'nobody'}", expected="two players or more")
+    rated = [name for name in names if not is_snapshot(name, spec)]
+    _known(f"{where}.anchors", rules.anchors, rated)
+    _known(f"{where}.must_beat", rules.must_beat, rated)
+    if rules.must_beat and not settings.stages:
+        raise ConfigError(
+            f"{where}.must_beat",
+            got=", ".join(rules.must_beat),
+            expected="stages in which a main player is trained that could beat them",
+        )
+
+
+def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(where, name, known)
+
+
+def snapshot_label(folder: Path) -> str:
+    """What a snapshot of another run is called here; SnapshotError where it is incomplete or altered."""
+    manifest, _ = read_snapshot(folder)
+    return f"{manifest.get('lineage', {}).get('run', 'snapshot')}-{folder.name[:8]}"
