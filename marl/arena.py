@@ -19,8 +19,6 @@ from marl.settings import Settings
 from marl.spaces import restore, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 BySeat = Mapping[str, Any]
@@ -205,29 +203,39 @@ class Arena(ParallelEnv[str, Any, Any]):
         seats = self.agents
         result = self.advance(actions)
         self._steps += 1
-        reward = _by_seat(result.reward, seats, self._codecs)
-        terminated = _by_seat(result.terminated, seats, self._codecs)
-        truncated = _by_seat(result.truncated, seats, self._codecs)
-        if 0 < self.max_steps <= self._steps:
-            truncated = [True] * len(seats)
+        reward = self._by_seat(result.reward)
         rewards = [float(value) for value in reward]
-        left = False
-        for i, seat in enumerate(seats):
-            if not math.isfinite(rewards[i]):
-                raise ArenaFaultError(
-                    self._where("reward", seat), got=str(rewards[i]), expected="a finite number"
-                )
-            self._returns[seat] += rewards[i]
-            left = left or bool(terminated[i] or truncated[i])
-        if left:
-            terminated = [bool(ended) for ended in terminated]
-            truncated = [bool(cut) and not ended for cut, ended in zip(truncated, terminated, strict=True)]
-            self.agents = [
-                s for s, ended, cut in zip(seats, terminated, truncated, strict=True) if not (ended or cut)
-            ]
-        else:
-            terminated = truncated = [False] * len(seats)
+        for seat, value in zip(seats, rewards, strict=True):
+            if not math.isfinite(value):
+                raise ArenaFaultError(self._where("reward", seat), got=str(value), expected="a finite number")
+            self._returns[seat] += value
+        late = 0 < self.max_steps <= self._steps
+        ends = self._by_seat(result.terminated) if result.terminated is not False else None
+        cuts = self._by_seat(late or result.truncated) if late or result.truncated is not False else None
+        if ends is None and cuts is None:
+            none = [False] * len(seats)
+            return Turnout(seats, rewards, none, none, result.info)
+        terminated = [bool(ended) for ended in ends] if ends else [False] * len(seats)
+        truncated = [bool(cut) for cut in cuts] if cuts else [False] * len(seats)
+        for i, ended in enumerate(terminated):
+            truncated[i] = truncated[i] and not ended
+        self.agents = [
+            seat for seat, ended, cut in zip(seats, terminated, truncated, strict=True) if not (ended or cut)
+        ]
         return Turnout(seats, rewards, terminated, truncated, result.info)
+
+    def _by_seat(self, value: Any) -> list[Any]:  # noqa: ANN401  # of a Step
+        """What a Step says for each live seat; SpecError where it names an unknown one."""
+        if not isinstance(value, Mapping):
+            return [value] * len(self.agents)
+        for seat in value:
+            if seat not in self._codecs:
+                raise SpecError(
+                    f"{type(self).__name__}: Step of advance()",
+                    got=f"seat {seat!r}",
+                    expected=f"seats among {self.possible_agents}",
+                )
+        return [value.get(seat, 0) for seat in self.agents]
 
     def _outer(self, seat: str) -> Any:  # noqa: ANN401  # the arena's space
         """A seat's observation, cast and detached from the world; with its mask where there are masks."""
@@ -285,12 +293,3 @@ def role_name(seat: str) -> str:
     """A seat's role: its name without the number ("trader_0" -> "trader")."""
     stem, _, number = seat.rpartition("_")
     return stem if stem and number.isdigit() else seat
-
-
-def _by_seat(value: Any, seats: Sequence[str], known: Mapping[str, Any]) -> list[Any]:  # noqa: ANN401  # of a Step
-    """What a Step says for each live seat; SpecError where it names a seat that the arena does not have."""
-    if not isinstance(value, Mapping):
-        return [value] * len(seats)
-    if not value.keys() <= known.keys():
-        raise SpecError("Step", got=f"seats {sorted(value)}", expected=f"seats among {sorted(known)}")
-    return [value.get(seat, 0) for seat in seats]

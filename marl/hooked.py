@@ -54,7 +54,7 @@ class Hooked(ObjectArena):
                     held = roles[role.name]
                     held.terminated_BN[copy, i], held.truncated_BN[copy, i] = ended, cut
                     held.alive_BN[copy, i] = held.acting_BN[copy, i] = False
-            if over:
+            if over and len(came.seats) < len(self._seat_at):
                 self._keep_last(copy)
         self._observe(copy, came.seats, last=over)
         return over

@@ -58,6 +58,10 @@ class ArenaRef:
 def load(spec: str, kind: str = "arena") -> Any:  # noqa: ANN401  # whatever the module holds
     """The object that "package.module:Attribute" names; SpecError says which part of the name fails."""
     module_name, _, attribute = spec.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise SpecError(
+            f"{kind} {spec!r}", got=f"module {module_name!r}", expected="package.module:Attribute"
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -56,7 +56,8 @@ class ObjectArena(BatchArena):
         self._envs = [None] * self.copies
         self._variant_of = [-1] * self.copies
         self._seeds = [0] * self.copies
-        self._returns = [dict.fromkeys(self.spec.seats, 0.0) for _ in range(self.copies)]
+        self._steps_B = np.zeros(self.copies, np.int32)
+        self._returns: list[dict[str, float]] = [{} for _ in range(self.copies)]
         self._actions: dict[str, Sequence[Sequence[Any]]] = {}
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
@@ -77,8 +78,10 @@ class ObjectArena(BatchArena):
         frame.over_B.fill(0)
         frame.lost_B.fill(0)
         frame.ended_B.fill(PARKED)
-        frame.steps_B += 1
-        frame.steps_B[starting] = 0
+        # `_start` sets the count of the match that begins to 0; what the frame tells is of the one that ended.
+        self._steps_B[~starting] += 1
+        self._steps_B[starting] = 0
+        np.copyto(frame.steps_B, self._steps_B)
         copy = 0
         try:
             for copy, starts in enumerate(starting.tolist()):
@@ -126,7 +129,7 @@ class ObjectArena(BatchArena):
             env.close()
 
     def _when(self, copy: int) -> str:
-        return f"(seed {self._seeds[copy]}, step {self.frame.steps_B[copy]})"
+        return f"(seed {self._seeds[copy]}, step {self._steps_B[copy]})"
 
     def _start(self, copy: int) -> None:
         """Begin the next ticket of a copy, or park it."""
@@ -141,7 +144,7 @@ class ObjectArena(BatchArena):
         if variant != self._variant_of[copy]:
             self._renew(copy, variant)
         self._seeds[copy] = int(orders.seed_B[copy])
-        self._returns[copy] = dict.fromkeys(self.spec.seats, 0.0)
+        self._steps_B[copy] = 0
         self._begin(copy, self._seeds[copy])
         self._fill_state(copy)
 
@@ -262,6 +265,7 @@ class Looped(ObjectArena):
         if not env.agents:
             got = "a match without a live seat"
             raise SpecError(self.spec.arena, got=got, expected="at least one after reset")
+        self._returns[copy] = dict.fromkeys(env.agents, 0.0)
         for seat in env.agents:
             role, i = self._seat_at[seat]
             frame = self.frame.roles[role.name]

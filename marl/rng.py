@@ -14,9 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_M1 = np.uint64(0xBF58476D1CE4E5B9)
-_M2 = np.uint64(0x94D049BB133111EB)
+_GAMMA_INT, _M1_INT, _M2_INT = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_GAMMA, _M1, _M2 = np.uint64(_GAMMA_INT), np.uint64(_M1_INT), np.uint64(_M2_INT)
 _WORD = 2**64 - 1
 
 
@@ -47,7 +46,7 @@ def seed_of(*parts: int) -> int:
 
 def reseed(generator: np.random.Generator, seed: int) -> None:
     """Put a generator on PCG64 into the state of a seed (its low 64 bits), cheaper than making a new one."""
-    words = [_finish_int((seed + i * int(_GAMMA)) & _WORD) for i in range(1, 5)]
+    words = [_finish_int((seed + i * _GAMMA_INT) & _WORD) for i in range(1, 5)]
     generator.bit_generator.state = {
         "bit_generator": "PCG64",
         "state": {"state": words[0] << 64 | words[1], "inc": words[2] << 64 | words[3] | 1},
@@ -57,8 +56,8 @@ def reseed(generator: np.random.Generator, seed: int) -> None:
 
 
 def _finish_int(word: int) -> int:
-    word = (word ^ (word >> 30)) * int(_M1) & _WORD
-    word = (word ^ (word >> 27)) * int(_M2) & _WORD
+    word = (word ^ (word >> 30)) * _M1_INT & _WORD
+    word = (word ^ (word >> 27)) * _M2_INT & _WORD
     return word ^ (word >> 31)
 
 

@@ -15,6 +15,7 @@ class Turns(ObjectArena):
     def _begin(self, copy: int, seed: int) -> None:
         env = self._envs[copy]
         env.reset(seed=seed % FOREIGN_SEEDS)
+        self._returns[copy] = dict.fromkeys(env.agents, 0.0)
         for seat in env.agents:
             role, i = self._seat_at[seat]
             self.frame.roles[role.name].alive_BN[copy, i] = True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
+from pettingzoo.utils.wrappers import BaseWrapper
 
 from marl.errors import MissingExtraError, SpecError, UnknownNameError
 
@@ -102,14 +103,55 @@ class _Masked(ParallelEnv[str, Any, Any]):
         }
 
 
+class _UnmaskedTurns(BaseWrapper[str, Any, Any]):
+    """A turn-based environment whose observations have lost their mask."""
+
+    def __init__(self, env: Any) -> None:  # noqa: ANN401  # a PettingZoo AEC environment
+        super().__init__(env)
+        self._spaces = {seat: _inner_space(env.observation_space(seat)) for seat in env.possible_agents}
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        return self._spaces[agent]
+
+    def observe(self, agent: str) -> Any:  # noqa: ANN401  # the arena's space
+        seen: Any = self.env.observe(agent)
+        return _inner(seen)
+
+
+class _MaskedTurns(BaseWrapper[str, Any, Any]):
+    """The wrapped turn-based environment with its masks, asked of the one inside, put back."""
+
+    def __init__(self, env: Any, inside: Any) -> None:  # noqa: ANN401  # PettingZoo AEC environments
+        super().__init__(env)
+        self._inside = inside
+        self._spaces = {
+            seat: spaces.Dict(
+                {
+                    "observation": env.observation_space(seat),
+                    "action_mask": inside.observation_space(seat)["action_mask"],
+                }
+            )
+            for seat in env.possible_agents
+        }
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        return self._spaces[agent]
+
+    def observe(self, agent: str) -> dict[str, Any]:
+        mask = self._inside.observe(agent)["action_mask"]
+        return {"observation": self.env.observe(agent), "action_mask": mask}
+
+
 def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a PettingZoo environment
     """The environment inside SuperSuit wrappers, each "name:argument,argument", innermost first."""
     try:
         import supersuit  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError("wrap", "supersuit", "supersuit") from error
-    masked = not hasattr(env, "agent_iter") and _has_mask(env)
-    source = _Unmasked(env) if masked else env
+    masked, turns = _has_mask(env), hasattr(env, "agent_iter")
+    source: Any = env
+    if masked:
+        source = _UnmaskedTurns(env) if turns else _Unmasked(env)
     result = source
     for entry in names:
         name, _, arguments = entry.partition(":")
@@ -123,7 +165,9 @@ def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a Petting
             raise SpecError(
                 f"wrap {entry!r}", got=str(error), expected="arguments that the wrapper takes"
             ) from error
-    return _Masked(result, source) if masked else result
+    if not masked:
+        return result
+    return _MaskedTurns(result, env) if turns else _Masked(result, source)
 
 
 def _literal(text: str) -> int | float | str:
