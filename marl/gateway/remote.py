@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgpack
 import numpy as np
@@ -37,13 +37,16 @@ SILENCE_S = 10.0
 GOODBYE_MS = 100
 
 
+Reason = Literal["timeout", "illegal", "error"]
+
+
 @dataclass(frozen=True)
 class Forfeit:
     """A seat that lost by rule: why (timeout, illegal, error), and at which of its decisions."""
 
     match: int
     seat: int
-    reason: str
+    reason: Reason
     decision: int
 
 
