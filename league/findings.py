@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ class Findings:
         return to_json(self.standings, self.head_to_head, "difference", self.names) | {
             "must_beat": [vars(entry) | {"ok": entry.ok} for entry in self.beaten],
             "stages": [vars(stage) for stage in self.report.stages],
+            "notes": list(self.report.notes),
         }
 
     def write(self, path: Path) -> Path:
@@ -93,7 +95,7 @@ def conclude(
     names = {player.id: player.name for player in entrants}
     main = entrants[0].id if selfplay.candidates else ""
     beaten = tuple(_beaten(pairs, main, name) for name in rules.must_beat) if main else ()
-    report = _report(settings, selfplay, entrants, metrics, standings, pairs, beaten)
+    report = _report(settings, selfplay, entrants, metrics, standings, pairs, beaten, blocks)
     return Findings(standings, pairs, names, beaten, report)
 
 
@@ -112,6 +114,7 @@ def _report(
     standings: Standings,
     pairs: HeadToHead,
     beaten: Sequence[Beaten],
+    blocks: Sequence[BlockResult],
 ) -> ReportData:
     headline, success = headline_of(entrants[0].name, beaten, standings, {p.id: p.name for p in entrants})
     rules = settings.tournament
@@ -133,6 +136,7 @@ def _report(
         for player in entrants
         if player.kind == "external"
     ]
+    notes += forfeit_notes(blocks, {player.id: player.name for player in entrants})
     return ReportData(
         title=f"League {settings.name}" if settings.stages else f"Tournament in {settings.arena}",
         headline=headline,
@@ -148,6 +152,23 @@ def _report(
         learning=tuple(_curves(metrics)),
         notes=tuple(notes),
     )
+
+
+def forfeit_notes(blocks: Sequence[BlockResult], names: Mapping[str, str]) -> list[str]:
+    """Who lost how many matches by rule, and why: a sentence for each player that did."""
+    matches = [match for block in blocks for match in block.matches]
+    lost: dict[str, Counter[str]] = {}
+    for match in matches:
+        for player, outcome in {(seat.player, seat.outcome) for seat in match.seats}:
+            if outcome not in {"ok", "void"}:
+                lost.setdefault(player, Counter())[outcome] += 1
+    notes = []
+    for player, reasons in sorted(lost.items()):
+        played = sum(player in match.lineup.values() for match in matches)
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        total = sum(reasons.values())
+        notes.append(f"{names.get(player, player)} lost {total} of {played} matches by rule ({why}).")
+    return notes
 
 
 def headline_of(

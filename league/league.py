@@ -40,7 +40,7 @@ class Progress:
     line: str
 
 
-def _silent(_: Progress) -> None:
+def silent(_: Progress) -> None:
     """Tell nobody."""
 
 
@@ -57,7 +57,7 @@ class League:
         folder: str | Path,
         *,
         backend: Backend = "process",
-        told: Callable[[Progress], None] = _silent,
+        told: Callable[[Progress], None] = silent,
     ) -> None:
         self.settings = settings
         self.folder = Path(folder)
@@ -214,8 +214,29 @@ def _figure(figures: dict[str, float], name: str) -> str:
     return f"{float(np.mean(found)):.2f}" if found else "-"
 
 
+def settings_of_tournament(
+    arena: str,
+    players: Sequence[str],
+    *,
+    blocks: int = 32,
+    seed: int = 1,
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The settings of a round robin by itself as plain data, for `LeagueSettings`."""
+    return {
+        "name": "tournament",
+        "arena": arena,
+        "options": options or {},
+        "pool": {"hosts": 0},
+        "tournament": {"players": list(players), "blocks": blocks, "seed": seed},
+    }
+
+
 class Tournament:
-    """A round robin by itself: `Tournament("trading", ["hold", "random", SNAPSHOT], out=FOLDER).run()`."""
+    """A round robin by itself: `Tournament("trading", ["hold", "random", SNAPSHOT], out=FOLDER).run()`.
+
+    `settings` are other fields of `LeagueSettings`; those of tables are put into the tables.
+    """
 
     def __init__(
         self,
@@ -227,16 +248,22 @@ class Tournament:
         seed: int = 1,
         options: dict[str, Any] | None = None,
         backend: Backend = "inline",
-        told: Callable[[Progress], None] = _silent,
-        **more: Any,
+        told: Callable[[Progress], None] = silent,
+        **settings: Any,
     ) -> None:
-        """`more` are other fields of `LeagueSettings`."""
-        rules = {"players": list(players), "blocks": blocks, "seed": seed, **more.pop("tournament", {})}
-        values = {"name": "tournament", "arena": arena, "options": options or {}, "pool": {"hosts": 0}}
-        self._settings = LeagueSettings.read("tournament", {**values, "tournament": rules, **more})
+        values = settings_of_tournament(arena, players, blocks=blocks, seed=seed, options=options)
+        self._settings = LeagueSettings.read("tournament", put_in(values, settings))
         self._out, self._backend, self._told = Path(out), backend, told
 
     def run(self) -> Findings:
         """Play what is left of it, and conclude."""
         with League(self._settings, self._out, backend=self._backend, told=self._told) as league:
             return league.tournament()
+
+
+def put_in(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Settings with others put in, table by table."""
+    known = {name: values[name] for name in more if isinstance(values.get(name), dict)}
+    return values | {
+        name: {**known.get(name, {}), **value} if name in known else value for name, value in more.items()
+    }

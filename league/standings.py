@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from league.findings import forfeit_notes
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
 from league.replay import Replays, Stepper
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from league.runs import Run
 
 
-def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[str, str]]:
-    """Standings and head to head of a run's blocks of one purpose, and the names of its players."""
+def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[str, str], list[str]]:
+    """Standings and head to head of a run's blocks of one purpose, its players' names, and who forfeited."""
     blocks = run.ledger.blocks(run=run.settings.name, purpose=purpose)
     if not blocks:
         raise LedgerError(
@@ -40,7 +41,8 @@ def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[st
     resamples = rules.resamples if rules else 1000
     rated = rate(blocks, rng, anchors=anchors, resamples=resamples)
     pairs = head_to_head(blocks, rng, measure="difference", resamples=resamples)
-    return rated, pairs, {name: player.name for name, player in roster.items()}
+    names = {name: player.name for name, player in roster.items()}
+    return rated, pairs, names, forfeit_notes(blocks, names)
 
 
 def matches_of(run: Run, purpose: str) -> list[dict[str, Any]]:
@@ -51,9 +53,9 @@ def matches_of(run: Run, purpose: str) -> list[dict[str, Any]]:
             "block": block.plan.id,
             "seed": match.seed,
             "players": [seat.player for seat in match.seats],
-            "scores": ["-" if seat.score is None else f"{seat.score:.3f}" for seat in match.seats],
+            "scores": [seat.score for seat in match.seats],
+            "outcomes": [seat.outcome for seat in match.seats],
             "steps": match.steps,
-            "outcome": ", ".join(sorted({seat.outcome for seat in match.seats})),
         }
         for block in run.ledger.blocks(run=run.settings.name, purpose=purpose)
         for match in block.matches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from league.config import LeagueSettings
-from league.league import Backend, League, Progress
+from league.league import Backend, League, Progress, put_in, silent
 from league.workshop import SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def train(
     settings: dict[str, Any] | None = None,
     rollout: int | None = None,
     backend: Backend = "inline",
-    told: Callable[[Progress], None] | None = None,
+    told: Callable[[Progress], None] = silent,
     **more: Any,
 ) -> Path:
     """Train a learner by self-play in an arena; returns the last snapshot's folder.
@@ -67,7 +67,7 @@ def train(
     )
     if rollout is not None:
         values["learner"]["rollout"] = rollout
-    return train_league(LeagueSettings.read("train", values | more), out, backend=backend, told=told)
+    return train_league(LeagueSettings.read("train", put_in(values, more)), out, backend=backend, told=told)
 
 
 def train_league(
@@ -75,9 +75,9 @@ def train_league(
     out: str | Path,
     *,
     backend: Backend = "inline",
-    told: Callable[[Progress], None] | None = None,
+    told: Callable[[Progress], None] = silent,
 ) -> Path:
     """Carry out the stages of a league; returns the last snapshot's folder."""
-    with League(settings, out, backend=backend, told=told or (lambda _: None)) as league:
+    with League(settings, out, backend=backend, told=told) as league:
         player = league.train().candidates[-1].player
         return league.folder / SNAPSHOTS / str(player.spec["snapshot"])

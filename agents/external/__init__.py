@@ -1,1 +1,1 @@
-"""Agents that play from outside, over a socket: each is one file that needs nothing but Python's standard library."""
+"""Agents that play from outside, over a socket: each one file that needs only the standard library."""

@@ -1,7 +1,7 @@
-"""A trader from outside, for `marl/client.py`: takes what is cheap by its own view of the value, and quotes otherwise.
+"""A trader from outside, for `marl/client.py`: takes what it holds for cheap, and quotes otherwise.
 
-Numbers of the observation and of the choices are those that `marl arenas show trading` prints. Nothing of the platform is
-imported: copy this file and the client to any machine.
+Numbers of the observation and of the choices are those that `marl arenas show trading` prints. Nothing of the
+platform is imported: copy this file and the client to any machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MARGIN = 0.1
 
 
 def act(observation: list[float], mask: list[int]) -> int:
-    """One of 30 choices: cross where the view exceeds half the spread and the fee, else quote on the side that is wanted."""
+    """One of 30 choices: cross where the view exceeds spread and fee, else quote where it points."""
     edge = observation[SIGNAL] - 0.2 * observation[INVENTORY]
     cost = 0.5 * observation[SPREAD] + 0.1 * observation[TAKER_FEE] + MARGIN
     if edge > cost:

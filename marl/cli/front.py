@@ -1,0 +1,80 @@
+"""All commands together, and what becomes of an error: one sentence and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from marl.cli import arena, league, play, replay
+from marl.cli.options import FAILED, USAGE, AsJson
+from marl.cli.printing import console, print_json
+from marl.errors import ConfigError, MarlError, SpecError, UnknownNameError
+
+app = typer.Typer(
+    help="Multi-agent leagues: define arenas, train by self-play, hold tournaments, let outsiders join.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Option("--out", help="A run folder to try.")] = Path("runs"),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine: packages, extras, shared memory, sockets, encryption, folders."""
+    from marl.doctor import examine
+
+    checks = examine(folder)
+    if as_json:
+        print_json([vars(check) for check in checks])
+    else:
+        for check in checks:
+            mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]" if check.required else "[yellow]--  [/]"
+            remedy = "" if check.ok else check.remedy
+            console().print(f"{mark} {check.name}: {check.detail} {remedy}", highlight=False)
+    if any(check.required and not check.ok for check in checks):
+        raise typer.Exit(FAILED)
+
+
+app.add_typer(arena.app, name="arenas")
+app.command()(league.train)
+app.command("eval")(play.evaluate)
+app.add_typer(league.app, name="league")
+app.add_typer(play.app, name="tournament")
+app.command()(replay.standings)
+app.add_typer(replay.app, name="replay")
+app.command()(play.join)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are one sentence and an exit code."""
+    from marl.doctor import check_packages  # keeps --help light
+
+    sys.path.insert(0, str(Path.cwd()))
+    packages = check_packages()
+    if not packages.ok:
+        sys.stderr.write(f"marl: {packages.detail} {packages.remedy}\n")
+        sys.exit(FAILED)
+    signal.signal(signal.SIGTERM, _ended)
+    try:
+        app()
+    except MarlError as error:
+        sys.stderr.write(f"marl: {error}\n")
+        sys.exit(USAGE if isinstance(error, ConfigError | SpecError | UnknownNameError) else FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "marl: interrupted; what was finished is recorded, and `marl league resume` goes on.\n"
+        )
+        sys.exit(130)
+
+
+def _ended(number: int, _frame: object) -> NoReturn:
+    """Whoever asks us to end gets what Ctrl-C gets: workers, hosts and gateway end with us, in good order."""
+    sys.exit(128 + number)

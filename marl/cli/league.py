@@ -1,0 +1,132 @@
+"""`marl train` and `marl league`: what trains, from its settings to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, Workers, assigned
+from marl.cli.printing import console, print_json, show, teller
+from marl.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from league.config import LeagueSettings
+    from league.league import Backend
+
+app = typer.Typer(help="Leagues: run a preset or a file, resume a run.", no_args_is_help=True)
+
+
+def backend(name: str) -> Backend:
+    """The executor of that name; UnknownNameError lists them."""
+    if name == "process":
+        return "process"
+    if name == "inline":
+        return "inline"
+    raise UnknownNameError("--executor", name, ["process", "inline"])
+
+
+def train(
+    arena: str,
+    *,
+    learner: Annotated[str, typer.Option(help="Short name or full spec of the learner.")] = "ppo",
+    steps: Annotated[int, typer.Option(min=1, help="Own decisions to train for.")] = 100_000,
+    tasks: Annotated[
+        int, typer.Option(min=1, help="Snapshots on the way; later ones meet earlier ones again.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 0,
+    out: Out = None,
+    executor: Executor = "inline",
+    hosts: Hosts = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a learner by self-play in an arena: a league of one, in runs/train-ARENA by default."""
+    from league.config import LeagueSettings
+    from league.training import settings_of_one, train_league
+    from marl.settings import override
+
+    values = settings_of_one(arena, learner=learner, steps=steps, tasks=tasks, seed=seed)
+    settings = LeagueSettings.read("train", override(values, assigned(assignments, pool__hosts=hosts)))
+    folder = out or Path("runs") / f"train-{arena.rpartition(':')[2]}"
+    snapshot = train_league(settings, folder, backend=backend(executor), told=teller(as_json=as_json))
+    if as_json:
+        print_json({"snapshot": str(snapshot), "run": str(folder)})
+    else:
+        console().print(f"snapshot: {snapshot}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def presets(*, as_json: AsJson = False) -> None:
+    """The leagues that come with the platform."""
+    from league.config import PRESETS, read_league
+
+    rows = [
+        {"name": path.stem, "arena": read_league(path.stem).arena} for path in sorted(PRESETS.glob("*.toml"))
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            console().print(f"{row['name']}: {row['arena']}", highlight=False)
+
+
+@app.command()
+def run(
+    settings: Annotated[str, typer.Argument(help="A preset's name or a TOML file.")],
+    *,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the settings' seed.")] = None,
+    executor: Executor = "process",
+    workers: Workers = None,
+    hosts: Hosts = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a league from its settings to its report, in runs/NAME where --out names no other folder.
+
+    Goes on where an earlier run of the same settings stopped.
+    """
+    from league.config import read_league
+
+    config = read_league(settings, assigned(assignments, seed=seed, workers=workers, pool__hosts=hosts))
+    _carry_out(config, out or Path("runs") / config.name, executor, as_json=as_json)
+
+
+@app.command()
+def resume(
+    folder: Path,
+    *,
+    executor: Executor = "process",
+    workers: Workers = None,
+    hosts: Hosts = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting that no result depends on, as tournament.external.0.wait_s=60."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run that was stopped or killed."""
+    from league.config import LeagueSettings
+    from league.runs import Run
+    from marl.settings import override
+
+    with Run.open(folder) as opened:
+        values = opened.settings.model_dump(mode="json")
+    changes = assigned(assignments, workers=workers, pool__hosts=hosts)
+    _carry_out(LeagueSettings.read(str(folder), override(values, changes)), folder, executor, as_json=as_json)
+
+
+def _carry_out(config: LeagueSettings, folder: Path, executor: str, *, as_json: bool) -> None:
+    from league.league import League
+
+    with League(config, folder, backend=backend(executor), told=teller(as_json=as_json)) as league:
+        league.train()
+        findings = None if config.tournament is None else league.tournament()
+    if findings is not None:
+        show(findings, folder, as_json=as_json)
+    elif as_json:
+        print_json({"run": str(folder)})

@@ -1,0 +1,75 @@
+"""What commands print: tables for people, JSON for programs, progress on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from marl.cli.options import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from league.findings import Findings
+    from league.league import Progress
+
+
+def print_json(data: Any) -> None:  # noqa: ANN401  # any JSON
+    """Print JSON on standard output."""
+    sys.stdout.write(json.dumps(data, indent=1) + "\n")
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal; wide enough for them where there is none."""
+    from rich.console import Console as RichConsole
+
+    return RichConsole(width=None if sys.stdout.isatty() else 140)
+
+
+def teller(*, as_json: bool) -> Callable[[Progress], None]:
+    """Prints progress: on standard error where standard output is for JSON."""
+    began_s = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        stream = sys.stderr if as_json else sys.stdout
+        stream.write(f"[{time.monotonic() - began_s:5.0f} s] {progress.line}\n")
+        stream.flush()
+
+    return tell
+
+
+def show(findings: Findings, folder: Path | None, *, as_json: bool) -> None:
+    """Tables, the verdict and where the report lies; fails where somebody was not beaten who had to be."""
+    if as_json:
+        print_json(findings.to_json() | ({} if folder is None else {"run": str(folder)}))
+    else:
+        _show_tables(findings, folder)
+    if not findings.ok:
+        raise typer.Exit(FAILED)
+
+
+def _show_tables(findings: Findings, folder: Path | None) -> None:
+    from league.tables import head_to_head_table, standings_table
+
+    to = console()
+    to.print(standings_table(findings.standings, findings.names))
+    to.print(head_to_head_table(findings.head_to_head, findings.standings, "difference", findings.names))
+    for entry in findings.beaten:
+        mark = "[green]beats[/]" if entry.ok else "[red]does NOT beat[/]"
+        to.print(
+            f"the main player {mark} {entry.player}: {entry.mean:+.3f} [{entry.low:+.3f}, {entry.high:+.3f}] "
+            f"over {entry.blocks} blocks",
+            highlight=False,
+        )
+    for note in findings.report.notes:
+        to.print(note, highlight=False, markup=False)
+    to.print(f"[bold]{findings.report.headline}[/]", highlight=False)
+    if folder is not None:
+        to.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
