@@ -107,7 +107,7 @@ class BuyAndHold(Scripted):
 class Momentum(Scripted):
     """Goes with the trend (fast less slow mean of the mid) by market orders, and out when it is gone."""
 
-    enter, leave = 0.15, 0.03
+    enter, leave = 0.35, 0.0
 
     def wish(self, view: View) -> list[Choices]:
         """Toward half the limit in the trend's direction; out when the trend has turned."""
@@ -122,7 +122,7 @@ class Momentum(Scripted):
 class MeanReversion(Scripted):
     """Leans against departures of the mid from its slow mean by limit orders, and rests for the way back."""
 
-    enter = 0.2
+    enter = 0.1
 
     def wish(self, view: View) -> list[Choices]:
         """Bid below the mean, offer above it; otherwise work the position off at the best price."""

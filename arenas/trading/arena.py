@@ -17,6 +17,7 @@ from arenas.trading.task import observation_size, observation_slices, state_size
 from arenas.trading.world import WORLD
 from marl.batch import BatchArena
 from marl.errors import SpecError
+from marl.frame import over_memory
 from marl.spaces import to_json
 from marl.spec import Role, Spec
 
@@ -60,6 +61,9 @@ class TradingBatch(BatchArena):
         self._public_O = np.zeros(self.spec.roles[0].observation[0].shape, np.float32)
         self._step = entry()
         self._add(first)
+        self.attach(*over_memory(self.spec, 1))
+        # Compiling, or loading what was compiled, belongs to the start and not to a step with a deadline.
+        self.step()
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
         """Make options known; SpecError where they need more than the capacities, or another observation."""
