@@ -34,6 +34,7 @@ class MatrixGame(Arena):
 
     payoff: tuple[tuple[float, ...], ...] = ()
     """What the first seat gets, by (its choice, the other's choice)."""
+    seeded = False
     symmetric = False
     """Both seats are paid by `payoff` from their own side; otherwise the second one gets the negative."""
     shared = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marl.match import Player
-    from marl.spec import Role
+    from marl.spec import Role, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Stackable(Protocol):
 class Cast:
     """The players of a play, and what each is capable of, decided once."""
 
-    def __init__(self, players: Mapping[str, Player]) -> None:
+    def __init__(self, spec: Spec, players: Mapping[str, Player]) -> None:
+        self._spec = spec
         self.players = dict(players)
         self.names = list(players)
         self.index = {name: i for i, name in enumerate(self.names)}
@@ -85,7 +86,7 @@ class Cast:
         checked = []
         for (name, call), decision in zip(calls, decisions, strict=True):
             assert decision is not None
-            _check_form(name, call, decision)
+            self._check(name, call, decision)
             checked.append(decision)
         return checked
 
@@ -95,19 +96,20 @@ class Cast:
             if name in self._attentive:
                 self._attentive[name].ended(np.asarray(numbers, np.int64))
 
-
-def _check_form(name: str, call: Call, decision: Decision) -> None:
-    """A row of K numbers for each row asked, whole ones where the role's actions are.
-
-    What they say the arena judges.
-    """
-    role, action_RK = call.role, decision.action_RK
-    whole = role.action_dtype.kind == "i"
-    if action_RK.shape == (len(call.rows), role.action_size) and (not whole or action_RK.dtype.kind in "iub"):
-        return
-    raise ActionError(
-        f"player {name!r}, role {role.name}",
-        got=f"actions of {action_RK.dtype} and shape {action_RK.shape}",
-        expected=f"{role.action_dtype} and shape {(len(call.rows), role.action_size)}",
-        remedy="A policy gives one row of K numbers for each row that it was asked about.",
-    )
+    def _check(self, name: str, call: Call, decision: Decision) -> None:
+        """ActionError unless each row that was asked about got K numbers, in the space and not masked."""
+        role, action_RK = call.role, decision.action_RK
+        shape = (len(call.rows), role.action_size)
+        if action_RK.shape != shape or (role.action_dtype.kind == "i" and action_RK.dtype.kind not in "iub"):
+            raise ActionError(
+                f"{self._spec.arena}: player {name!r} in role {role.name}",
+                got=f"actions of {action_RK.dtype} and shape {action_RK.shape}",
+                expected=f"{role.action_dtype} and shape {shape}",
+                remedy="A policy gives one row of K numbers for each row that it was asked about.",
+            )
+        illegal_R = role.codec.illegal(action_RK, call.mask_RA)
+        if illegal_R is not None:
+            row = int(np.flatnonzero(illegal_R)[0])
+            seat = self._spec.seats[call.rows.seat_R[row]]
+            where = f"{self._spec.arena}: action of {seat} by player {name!r}"
+            role.codec.refuse(action_RK[row], call.mask_RA[row], where)

@@ -116,6 +116,12 @@ class ActionCodec:
 
         Rows may have any leading axes.
         """
+        if self._n and action_RK.ndim == 2:
+            choice_R = action_RK[:, 0]
+            if ((choice_R >= 0) & (choice_R < self._n)).all() and (
+                mask_RA is None or not mask_RA.shape[1] or mask_RA[np.arange(len(choice_R)), choice_R].all()
+            ):
+                return None
         legal = (action_RK >= self.low_K) & (action_RK <= self.high_K)
         if action_RK.dtype.kind == "f" and self.whole_K.any():
             legal &= ~self.whole_K | (action_RK == np.floor(action_RK))

@@ -56,9 +56,9 @@ class Arena(ParallelEnv[str, Any, Any]):
     `seats`: their names; a seat's role is its name without the number. `observation`, `action`: a
     gymnasium space, or a mapping from role to space. `max_steps`: the time limit, which truncates (0:
     none). `teams`: team name to seats; default one team a seat. `version`: change it when scores change.
-    Any of these that follow `self.options` are set in `declare()`. Optional: `Options`, and the hooks
-    `present()`, `mask(seat)`, `state()`, `scores()`, `view()`. What `observe` gives is cast to the
-    space's dtype.
+    `seeded`: whether seeds make a difference at all. Any of these that follow `self.options` are set in
+    `declare()`. Optional: `Options`, and the hooks `present()`, `mask(seat)`, `state()`, `scores()`,
+    `view()`. What `observe` gives is cast to the space's dtype.
     """
 
     seats: tuple[str, ...] = ()
@@ -69,6 +69,7 @@ class Arena(ParallelEnv[str, Any, Any]):
     version: str = "1"
     higher_is: str = "higher is better"
     forfeit_score: float = 0.0
+    seeded: bool = True
 
     Options: type[Any] = Options
     options: Any

@@ -91,7 +91,7 @@ class ArenaPool:
         raise NotImplementedError
 
     def metrics(self) -> dict[str, float]:
-        """What there is to know about the copies' processes since the last call; nothing where there are none."""
+        """How the copies' processes fared since the last call; nothing where there are none."""
         return {}
 
     def view(self, group: int, copy: int) -> dict[str, Any]:

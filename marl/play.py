@@ -77,7 +77,12 @@ class Play:
         want_joint: bool = False,
         keep_actions: bool = False,
     ) -> None:
-        self._pool, self._spec, self._schedule, self._cast = pool, pool.spec, schedule, Cast(players)
+        self._pool, self._spec, self._schedule, self._cast = (
+            pool,
+            pool.spec,
+            schedule,
+            Cast(pool.spec, players),
+        )
         self._want_joint, self._keep_actions = want_joint, keep_actions
         self._state_size = pool.spec.state_size if want_state else 0
         self._roles = {role.name: role for role in pool.spec.roles}
