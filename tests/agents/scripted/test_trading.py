@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agents import make_policy
 from agents.scripted import trading as scripted
 from agents.scripted.trading import SCRIPTED
 from arenas.trading import TradingBatch, actions
 from marl.batch import LocalPool
 from marl.play import Match, Play, Player
-from marl.policy import RandomLegal
 from marl.spec import Ticket
 
 BLOCKS, COPIES = 64, 32
@@ -23,8 +23,7 @@ def profits(first: str, second: str) -> NDArray[np.float64]:
     """Final profits of two players over blocks of two matches with seats swapped, (blocks x 2, player)."""
     pool = LocalPool([TradingBatch({"seats": 2, "taker_fee": 0.1})], COPIES)
     spec = pool.spec
-    makers = {**SCRIPTED, "random": lambda _: RandomLegal()}
-    players = {f"{name} {i}": Player(makers[name](spec)) for i, name in enumerate((first, second))}
+    players = {f"{name} {i}": Player(make_policy(name, spec)) for i, name in enumerate((first, second))}
 
     def schedule(copy: int, episode: int) -> Match | None:
         number = copy * (2 * BLOCKS // COPIES) + episode
