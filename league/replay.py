@@ -43,11 +43,9 @@ def write_replays(
         for match, by_role in sorted(actions.items())
         for role, array in by_role.items()
     }
-    about = {
-        "arena": json.dumps(dict(arena), sort_keys=True),
-        "blocks": json.dumps([block.id for block in blocks]),
-    }
-    data = save(tensors, about)
+    # one entry: safetensors writes several in an order of its own, and the name is the content's
+    about = {"arena": dict(arena), "blocks": [block.id for block in blocks]}
+    data = save(tensors, {"about": json.dumps(about, sort_keys=True)})
     name = _name_of(data)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / name, data)
