@@ -282,7 +282,7 @@ class Play:
         for (name, call), rows, decision in zip(calls, asked, decisions, strict=True):
             self._apply(group, frame, name, rows, call, decision, time)
         if self._keep_actions:
-            group.actions.take(group.orders.action)
+            group.actions.take(frame, group.orders.action)
         if self._joint is not None:
             self._joint.take(time, group.first_copy, frame, group.orders.action)
         self.steps += int(np.count_nonzero(frame.ticket_B != PARKED))

@@ -32,9 +32,10 @@ class ActionLog:
         """A match begins in a copy: its first action is the next one taken."""
         self._began[copy] = self._first + len(self._taken)
 
-    def take(self, action: Mapping[str, NDArray[Any]]) -> None:
-        """Keep what all seats do in a step."""
-        self._taken.append({role: action_BNK.copy() for role, action_BNK in action.items()})
+    def take(self, frame: Frame, action: Mapping[str, NDArray[Any]]) -> None:
+        """Keep what the acting seats do in a step, and 0 for the others, whose rows are stale."""
+        acting = {role: held.acting_BN[:, :, None] for role, held in frame.roles.items()}
+        self._taken.append({role: action_BNK * acting[role] for role, action_BNK in action.items()})
 
     def of(self, copy: int) -> dict[str, NDArray[Any]]:
         """All actions of the match that a copy played until now: per role (steps, N, K)."""

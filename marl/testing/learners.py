@@ -113,11 +113,12 @@ class _Suite:
         assert path == self._snapshot(self.learner), f"{self._name}: the same policy gives two snapshots"
         before = _digest(path)
         frozen = load_snapshot(path, self._pool.spec) if load_snapshot is not None else None
-        acted = self._acts(frozen)
+        seen = self._seen()
+        acted = _acts(frozen, seen)
         while self._snapshot(self.learner) == path:
             self._update(self.learner, self._collect())
         assert _digest(path) == before, f"{self._name}: an update changes the files of an earlier snapshot"
-        same = all((a == b).all() for a, b in zip(acted, self._acts(frozen), strict=True))
+        same = all((a == b).all() for a, b in zip(acted, _acts(frozen, seen), strict=True))
         assert same, (
             f"{self._name}: an update changes a policy that was loaded from a snapshot; copy the weights"
         )
@@ -169,18 +170,14 @@ class _Suite:
             f"give rows whose source is not {POLICY} no weight"
         )
 
-    def _acts(self, policy: Policy | None) -> list[NDArray[Any]]:
-        """What a policy does with the seats of the pool's frame, greedily."""
-        if policy is None:
-            return []
-        done, frame = [], self._pool.frames[0]
+    def _seen(self) -> list[tuple[Role, list[NDArray[Any]]]]:
+        """What all seats of the first group see now, kept."""
+        seen = []
         for role in self._pool.spec.roles:
-            held = frame.roles[role.name]
+            held = self._pool.frames[0].roles[role.name]
             rows = held.acting_BN.size
-            leaves = [leaf.reshape(rows, *leaf.shape[2:]) for leaf in held.observation]
-            mask_RA = np.ones((rows, role.mask_size), np.uint8)
-            done.append(_decide(policy, role, leaves, mask_RA).action_RK)
-        return done
+            seen.append((role, [leaf.reshape(rows, *leaf.shape[2:]).copy() for leaf in held.observation]))
+        return seen
 
     def _refuses_half(self, path: Path, what: str, read: Callable[[Path], Any]) -> None:
         files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -200,6 +197,17 @@ class _Suite:
                 raise AssertionError(
                     f"{self._name}: a {what} whose {file.name} is {damage} is read as if it were whole"
                 )
+
+
+def _acts(policy: Policy | None, seen: Sequence[tuple[Role, list[NDArray[Any]]]]) -> list[NDArray[Any]]:
+    """What a policy does with what was seen, greedily, everything being legal."""
+    if policy is None:
+        return []
+    masks = [np.ones((len(leaves[0]), role.mask_size), np.uint8) for role, leaves in seen]
+    return [
+        _decide(policy, role, leaves, mask_RA).action_RK
+        for (role, leaves), mask_RA in zip(seen, masks, strict=True)
+    ]
 
 
 def _decide(policy: Policy, role: Role, leaves: list[NDArray[Any]], mask_RA: NDArray[np.uint8]) -> Decision:
