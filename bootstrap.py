@@ -130,7 +130,7 @@ def _ensure_venv(task: str) -> None:
             return
     else:
         _create_venv(task, chosen)
-    _install(EXTRAS + (",bench" if with_peers else ""), task)
+    _install(EXTRAS + (",bench,oracles" if with_peers else ""), task)
     version = _venv_version()
     if version is None:
         raise UnfitError(".venv does not run though pip succeeded: `make clean`, then try again.")
