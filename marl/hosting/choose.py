@@ -10,13 +10,18 @@ import numpy as np
 
 from marl.actions import encode_action
 from marl.batch import LocalPool
+from marl.errors import ConfigError
 from marl.hosting.log import LOG
-from marl.hosting.pool import HostPool, copies_per_group
+from marl.hosting.plan import copies_per_group
+from marl.hosting.pool import HostPool
 from marl.loading import build
 from marl.spaces import from_json
 from marl.spec import Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from marl.batch import ArenaPool
@@ -29,17 +34,30 @@ _WORTH_S = 5e-4
 _STEPS_TIMED = 5
 
 
-def make_pool(ref: ArenaRef, *, hosts: int | Literal["auto"], copies: int, groups: int) -> ArenaPool:
-    """A pool of `copies` in `groups`: in this process for 0 hosts, else in host processes.
+def make_pool(
+    ref: ArenaRef,
+    *,
+    hosts: int | Literal["auto"] | Sequence[str],
+    copies: int,
+    groups: int,
+    keys: Path | str | None = None,
+) -> ArenaPool:
+    """A pool of `copies` in `groups`: in this process for 0 hosts, else in host processes, or at addresses.
 
     "auto" times a group's step here and takes as many hosts as there are cores where it is worth a process;
     it logs what it chose. Errors are those of `HostPool` and of building the arena.
     """
-    if hosts != "auto":
-        each = copies_per_group(copies, groups, hosts)
-        if hosts:
-            return HostPool(ref, hosts=hosts, copies=copies, groups=groups)
-        return _local(ref, each, groups)
+    if not isinstance(hosts, int | str):
+        return HostPool(ref, hosts=hosts, copies=copies, groups=groups, keys=keys)
+    if hosts == "auto":
+        return _measured(ref, copies, groups)
+    if isinstance(hosts, str):
+        raise ConfigError("pool: hosts", got=repr(hosts), expected="a number, 'auto', or a list of addresses")
+    each = copies_per_group(copies, groups, hosts)
+    return HostPool(ref, hosts=hosts, copies=copies, groups=groups) if hosts else _local(ref, each, groups)
+
+
+def _measured(ref: ArenaRef, copies: int, groups: int) -> ArenaPool:
     each = copies_per_group(copies, groups, 0)
     local = _local(ref, each, groups)
     try:

@@ -1,23 +1,28 @@
-"""The hosts of a pool: started, heard, given up on, replaced. `HostPool` does the stepping."""
+"""The hosts of a pool: started, heard, suspected, given up on, replaced. `HostPool` does the stepping."""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from marl.errors import HostError, MarlError
 from marl.frame import Frame, Orders, over_memory
 from marl.hosting import plane, wire
+from marl.hosting.keys import connect_with
+from marl.hosting.link import HostProcess, RemoteHost, sweep
 from marl.hosting.log import LOG
-from marl.hosting.peer import HostProcess, Peer
 from marl.spec import PARKED, Spec
 
 if TYPE_CHECKING:
-    from marl.loading import ArenaRef
+    from collections.abc import Mapping
+
+    from marl.hosting.peer import Peer
+    from marl.hosting.plan import Plan
 
 TRIES = 3
 """A host that dies so often without completing a step is given up."""
@@ -25,28 +30,24 @@ TRIES = 3
 _TICK_MS = 10
 """How long a wait goes on before processes and deadlines are looked at: a dead host is noticed within it."""
 
+_SUSPECT_S = 1.5
+"""A host that is silent for longer in a step is told about: stopped, looping, or only slow."""
+
 _PATIENCE_S = 2.0
 """How long a host may take to end by itself when the pool closes."""
 
+_FAREWELL_MS = 500
+"""How long goodbyes to other machines may take to leave this one."""
 
-@dataclass(frozen=True)
-class Plan:
-    """Which arena, split how, over which plane, and how long to wait for a step and a start."""
-
-    ref: ArenaRef
-    hosts: int
-    copies: int
-    groups: int
-    plane: str
-    step_timeout_s: float
-    start_timeout_s: float
+_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
 class Fleet:
-    """Host processes and the block that their copies fill; `copies` of the plan are those of one group.
+    """Hosts and the block that their copies fill.
 
-    `waiting[g]`: hosts whose step of group g is under way; `lost[g]`: those that died in it; `faults[g]`:
-    what they raised in it. `refusal`: why nothing can be done any more (closed, or a host given up).
+    `teams[g]`: the hosts that play group g; `waiting[g]`: those whose step of it is under way; `lost[g]`:
+    those that died in it; `faults[g]`: what they raised in it. `refusal`: why nothing can be done any more
+    (closed, or a host given up).
     """
 
     spec: Spec
@@ -64,15 +65,24 @@ class Fleet:
         self.orders: list[Orders] = []
         self.refusal: HostError | None = None
         self._asked = 0
+        self._looked_s = 0.0
         self._open = False
-        bounds = [plan.copies * i // plan.hosts for i in range(plan.hosts + 1)]
-        self.peers = [Peer(i, bounds[i], bounds[i + 1]) for i in range(plan.hosts)]
+        self._token = secrets.token_hex(8).encode()
+        self.peers = plan.peers()
+        self.teams = [[peer for peer in self.peers if g in peer.groups] for g in range(plan.groups)]
         self._by_name: dict[bytes, Peer] = {}
-        self._shared = plane.Shared() if plan.plane != plane.FRAMES else None
+        self._shared = plane.Shared() if plan.plane != plane.FRAMES and not plan.addresses else None
         self._context: zmq.Context[Any] = zmq.Context()
         self.router = wire.socket(self._context, zmq.ROUTER, plan.groups)
         self.router.rcvtimeo = _TICK_MS
+        self._monitor: zmq.Socket[Any] | None = None
+        if plan.addresses:
+            wire.guard(self.router)
+            self._monitor = self.router.get_monitor_socket(_EVENTS)
+        if plan.keys is not None:
+            connect_with(self.router, plan.keys)
         try:
+            sweep()
             for peer in self.peers:
                 self._start(peer)
             while not all(peer.ready for peer in self.peers):
@@ -82,34 +92,46 @@ class Fleet:
             raise
         self._open = True
 
-    def hear(self) -> None:
-        """Take in one message, or look after the hosts where none came; HostError where one is given up."""
+    def hear(self, *, wait: bool = True) -> bool:
+        """Take in one message, or look after the hosts where none came; HostError where one is given up.
+
+        Says whether a message came; `wait`: for a moment, if there is none yet.
+        """
         if self.refusal is not None:
             raise self.refusal
         try:
-            name = self.router.recv()
+            name = self.router.recv(0 if wait else zmq.NOBLOCK)
         except zmq.Again:
-            self._look()
-            return
+            if wait or time.monotonic() - self._looked_s > _TICK_MS / 1000:
+                self._look()
+            return False
         header = wire.unpack(self.router.recv())
         peer = self._by_name.get(name)
         bodies = []
         if peer is None or not peer.memory:
             while self.router.get(zmq.RCVMORE):
                 bodies.append(self.router.recv(copy=False).buffer)
-        if peer is None:
-            # An earlier incarnation: what it said died with it.
+        # Else an earlier incarnation: what it said died with it.
+        if peer is not None:
+            self._take(peer, header, bodies)
+        return True
+
+    def _take(self, peer: Peer, header: list[Any], bodies: list[memoryview]) -> None:
+        kind = header[0]
+        if kind == wire.BEAT:
             return
         peer.heard_s = time.monotonic()
-        if header[0] == wire.DONE:
+        if kind == wire.DONE:
             self._done(peer, header, bodies)
-        elif header[0] == wire.ANSWER:
-            peer.asked.discard(header[2])
-            self.answers[header[2]] = header[3]
-        elif header[0] == wire.FAULT:
+        elif kind == wire.ANSWER:
+            if peer.asked.pop(header[2], None) is not None:
+                self.answers[header[2]] = header[3]
+        elif kind == wire.FAULT:
             self._fault(peer, header[2])
-        elif header[0] == wire.READY:
+        elif kind == wire.READY:
             peer.ready = True
+        elif kind == wire.STRANGE:
+            self._bury(peer, "a new process answers in its place")
         else:
             self._introduced(peer, header[2])
 
@@ -118,10 +140,20 @@ class Fleet:
         if self.refusal is not None:
             raise self.refusal
         self._asked += 1
-        peer.asked.add(self._asked)
+        peer.asked[self._asked] = wire.pack([kind, peer.incarnation, self._asked, *what])
         peer.heard_s = time.monotonic()
-        self.router.send_multipart([peer.name, wire.pack([kind, peer.incarnation, self._asked, *what])])
+        self.router.send_multipart([peer.name, peer.asked[self._asked]])
         return self._asked
+
+    def order(self, peer: Peer, group: int) -> None:
+        """Send the present step of a group to one of its hosts."""
+        header = wire.pack([wire.STEP, peer.incarnation, group, self.step[group]])
+        self.router.send(peer.name, zmq.SNDMORE)
+        if peer.memory:
+            self.router.send(header)
+        else:
+            self.router.send(header, zmq.SNDMORE)
+            self.router.send(plane.gather(peer.own[group].orders), copy=False)
 
     def close(self) -> None:
         """End all hosts, kindly where they listen, and give everything back."""
@@ -133,18 +165,21 @@ class Fleet:
             self._shared.close()
         if self._context.closed:
             return
-        ready = [peer for peer in self.peers if peer.ready and peer.process is not None]
-        for peer in ready:
+        started = [peer for peer in self.peers if peer.link is not None and (peer.ready or peer.address)]
+        for peer in started:
             with contextlib.suppress(zmq.ZMQError):
                 self.router.send_multipart([peer.name, wire.pack([wire.BYE, peer.incarnation])], zmq.NOBLOCK)
         until_s = time.monotonic() + _PATIENCE_S
-        for peer in ready:
-            if peer.process is not None:
-                peer.process.wait(max(0.0, until_s - time.monotonic()))
+        for peer in started:
+            if peer.link is not None:
+                peer.link.wait(max(0.0, until_s - time.monotonic()))
         for peer in self.peers:
-            if peer.process is not None:
-                peer.process.kill()
-        self.router.close()
+            if peer.link is not None:
+                peer.link.kill()
+        if self._monitor is not None:
+            self.router.disable_monitor()
+            self._monitor.close()
+        self.router.close(linger=_FAREWELL_MS if self.plan.addresses else 0)
         self._context.term()
 
     def _start(self, peer: Peer) -> None:
@@ -152,29 +187,38 @@ class Fleet:
         plan = self.plan
         peer.incarnation += 1
         peer.name = b"%d.%d" % (peer.index, peer.incarnation)
-        peer.ready = False
+        peer.ready = peer.suspect = peer.cut = False
         peer.reported_busy_s = 0.0
         peer.asked.clear()
-        peer.process = HostProcess(
-            peer.index, peer.incarnation, self._shared.fd if self._shared is not None else -1
-        )
+        if peer.address:
+            peer.link = RemoteHost(peer.address)
+            # A slot tells its owner's connections apart by this name, and owners by its beginning.
+            self.router.routing_id = b"%s/%s" % (self._token, peer.name)
+        else:
+            peer.link = HostProcess(peer.incarnation, self._shared.fd if self._shared is not None else -1)
         peer.heard_s = time.monotonic()
         self.router.connect_routing_id = peer.name
-        self.router.connect(peer.process.endpoint)
+        self.router.connect(peer.link.endpoint)
         self._by_name[peer.name] = peer
         hello = {
             "protocol": wire.PROTOCOL,
             "arena": plan.ref.to_json(),
-            "groups": plan.groups,
+            "groups": list(peer.groups),
             "variants": self.variants,
+            "limits_s": [plan.step_timeout_s, plan.start_timeout_s],
         }
-        self.router.send_multipart([peer.name, wire.pack([wire.HELLO, peer.incarnation, hello])])
+        peer.greeting.clear()
+        self._greet(peer, [wire.HELLO, peer.incarnation, hello])
         if self._open:
             self._attach(peer)
 
+    def _greet(self, peer: Peer, message: list[Any]) -> None:
+        peer.greeting.append(wire.pack(message))
+        self.router.send_multipart([peer.name, peer.greeting[-1]])
+
     def _introduced(self, peer: Peer, said: dict[str, Any]) -> None:
         """A host built its arena: lay the block out (the first one's spec decides) and agree on the plane."""
-        if self._open:
+        if self._open or len(peer.greeting) > 1:
             return
         if not self.frames:
             self.spec = Spec.from_json(said["spec"])
@@ -184,10 +228,10 @@ class Fleet:
             raise HostError(str(peer), got="no access to this machine's memory", expected="the memory plane")
         peer.memory = said["memory"] and wish != plane.FRAMES
         if not peer.memory:
-            peer.own = [
-                plane.slices(self.spec, self.plan.copies, block, peer.start, peer.stop)
-                for block in self._blocks
-            ]
+            peer.own = {
+                group: plane.slices(self.spec, self.plan.copies, self._blocks[group], peer.start, peer.stop)
+                for group in peer.groups
+            }
         self._attach(peer)
 
     def _attach(self, peer: Peer) -> None:
@@ -195,14 +239,22 @@ class Fleet:
             "plane": plane.MEMORY if peer.memory else plane.FRAMES,
             "hash": self.spec.hash,
             "copies": self.plan.copies,
+            "groups": self.plan.groups,
             "start": peer.start,
             "stop": peer.stop,
         }
-        self.router.send_multipart([peer.name, wire.pack([wire.ATTACH, peer.incarnation, order])])
+        self._greet(peer, [wire.ATTACH, peer.incarnation, order])
 
     def _lay_out(self) -> None:
         groups = self.plan.groups
         size = plane.group_bytes(self.spec, self.plan.copies)
+        if self.plan.addresses and size > wire.LARGEST:
+            raise HostError(
+                "hosting: frames",
+                got=f"{size / 2**20:.0f} MiB a group",
+                expected=f"at most {wire.LARGEST / 2**20:.0f} MiB between machines",
+                remedy="Use fewer copies a group.",
+            )
         whole = (
             self._shared.grow(size * groups)
             if self._shared is not None
@@ -227,12 +279,17 @@ class Fleet:
                 plane.scatter(bodies[1], parts.last, str(peer))
         self.waiting[group].discard(peer)
         peer.done(busy_s)
+        if peer.suspect:
+            peer.suspect = False
+            LOG.warning(
+                "%s answers again, %.1f s after the step began", peer, peer.heard_s - self.sent_s[group]
+            )
 
     def _fault(self, peer: Peer, said: dict[str, Any]) -> None:
         error = wire.error_from_wire(said["error"], str(peer))
         if said["number"] != wire.NEVER:
-            peer.asked.discard(said["number"])
-            self.answers[said["number"]] = error
+            if peer.asked.pop(said["number"], None) is not None:
+                self.answers[said["number"]] = error
             return
         if not self._open:
             raise error
@@ -242,27 +299,61 @@ class Fleet:
 
     def _look(self) -> None:
         """Replace hosts that ended, and those that were to answer and did not for too long."""
-        now_s = time.monotonic()
+        if self._monitor is not None:
+            while self._monitor.poll(0):
+                self._notice(recv_monitor_message(self._monitor))
+        now_s = self._looked_s = time.monotonic()
         for peer in self.peers:
-            assert peer.process is not None
-            if peer.process.ended():
+            assert peer.link is not None
+            if peer.link.ended():
                 self._bury(peer, "")
                 continue
             awaited = [self.sent_s[group] for group, peers in enumerate(self.waiting) if peer in peers]
             limit_s = self.plan.step_timeout_s if peer.ready else self.plan.start_timeout_s
             if peer.ready and not awaited and not peer.asked:
                 continue
-            if now_s - max(peer.heard_s, min(awaited, default=0.0)) > limit_s:
+            silent_s = now_s - max(peer.heard_s, min(awaited, default=0.0))
+            if silent_s > limit_s:
                 self._bury(peer, f"no {'answer' if peer.ready else 'start'} within {limit_s:g} s")
+            elif peer.ready and silent_s > _SUSPECT_S and not peer.suspect:
+                peer.suspect = True
+                peer.suspicions += 1
+                how = peer.link.condition() or ("cut off" if peer.cut else "silent")
+                LOG.warning("%s is suspect: %s, no answer for %.1f s", peer, how, silent_s)
+
+    def _notice(self, event: Mapping[str, Any]) -> None:
+        """A connection broke or is back; then what is open is sent again: it may have been on its way."""
+        endpoint = event["endpoint"].decode()
+        peer = next((p for p in self.peers if p.link is not None and p.link.endpoint == endpoint), None)
+        if peer is None:
+            return
+        if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            raise HostError(
+                str(peer),
+                got="keys that it does not admit",
+                expected="the owner's half of its own keys",
+                remedy="Hosts take NAME/host, pools take NAME/owner, of one `marl keys NAME`.",
+            )
+        if event["event"] == zmq.EVENT_DISCONNECTED:
+            peer.cut = True
+        elif peer.cut:
+            peer.cut = False
+            LOG.warning("%s: the connection broke and is back", peer)
+            for message in [*([] if peer.ready else peer.greeting), *peer.asked.values()]:
+                self.router.send_multipart([peer.name, message])
+            for group, waiting in enumerate(self.waiting):
+                if peer in waiting:
+                    self.order(peer, group)
 
     def _bury(self, peer: Peer, why: str, cause: MarlError | None = None) -> None:
         """End a host for good, note what is lost with it, and start its successor."""
-        assert peer.process is not None
-        peer.process.kill()
-        self.router.disconnect(peer.process.endpoint)
+        assert peer.link is not None
+        peer.link.kill()
+        self.router.disconnect(peer.link.endpoint)
         del self._by_name[peer.name]
-        why = why or peer.process.last_words()
-        for group, waiting in enumerate(self.waiting):
+        why = why or peer.link.last_words()
+        for group in peer.groups:
+            waiting = self.waiting[group]
             if peer in waiting:
                 waiting.discard(peer)
                 self.lost[group].add(peer)

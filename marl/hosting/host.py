@@ -23,7 +23,7 @@ from marl.frame import layout, over_memory, part
 from marl.hosting import plane, wire
 from marl.hosting.orphan import Watch
 from marl.loading import ArenaRef, build
-from marl.spec import PARKED
+from marl.spec import PARKED, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,8 +53,9 @@ class Host:
     def __init__(self, incarnation: int, fd: int = -1) -> None:
         self._incarnation = incarnation
         self._fd = fd
-        self._arenas: list[BatchArena] = []
-        self._slots: list[_Slot] = []
+        self._arenas: dict[int, BatchArena] = {}
+        self._slots: dict[int, _Slot] = {}
+        self._variants: dict[int, int] = {}
         self._busy_s = 0.0
         self.over = False
         self._handlers = {
@@ -99,7 +100,7 @@ class Host:
 
     def close(self) -> None:
         """Close the arenas."""
-        for arena in self._arenas:
+        for arena in self._arenas.values():
             arena.close()
 
     def _hello(self, header: list[Any], _: Sequence[bytes]) -> list[bytes]:
@@ -108,16 +109,24 @@ class Host:
             raise HostError(
                 "host: hello", got=f"protocol {hello['protocol']}", expected=f"protocol {wire.PROTOCOL}"
             )
-        ref = ArenaRef.from_json(hello["arena"])
-        self._arenas = [build(ref) for _ in range(hello["groups"])]
-        for options in hello["variants"]:
-            self._add_variant(options)
-        spec = self._arenas[0].spec
+        if not self._arenas:
+            ref = ArenaRef.from_json(hello["arena"])
+            self._arenas = {group: build(ref) for group in hello["groups"]}
+            for options in hello["variants"]:
+                self._add_variant(options)
+        spec = self._spec
         return [wire.pack([wire.SPEC, self._incarnation, {"spec": spec.to_json(), "memory": self._fd >= 0}])]
 
+    @property
+    def _spec(self) -> Spec:
+        return next(iter(self._arenas.values())).spec
+
     def _attach(self, header: list[Any], _: Sequence[bytes]) -> list[bytes]:
+        ready = [wire.pack([wire.READY, self._incarnation])]
+        if self._slots:
+            return ready
         order = header[2]
-        spec = self._arenas[0].spec
+        spec = self._spec
         if order["hash"] != spec.hash:
             raise SpecError(
                 f"arena {spec.arena}",
@@ -127,8 +136,8 @@ class Host:
             )
         start, stop = order["start"], order["stop"]
         size = plane.group_bytes(spec, order["copies"])
-        whole = plane.mapped(self._fd, size * len(self._arenas)) if order["plane"] == plane.MEMORY else None
-        for group, arena in enumerate(self._arenas):
+        whole = plane.mapped(self._fd, size * order["groups"]) if order["plane"] == plane.MEMORY else None
+        for group, arena in self._arenas.items():
             if whole is not None:
                 frame, orders = over_memory(spec, order["copies"], whole[group * size : (group + 1) * size])
                 arena.attach(*part(frame, orders, start, stop))
@@ -140,8 +149,8 @@ class Host:
                 frame.ended_B.fill(PARKED)
                 arena.attach(frame, orders)
                 own = plane.slices(spec, stop - start, memoryview(block), 0, stop - start)
-            self._slots.append(_Slot(arena, own, np.zeros(stop - start, np.uint64)))
-        return [wire.pack([wire.READY, self._incarnation])]
+            self._slots[group] = _Slot(arena, own, np.zeros(stop - start, np.uint64))
+        return ready
 
     def _step(self, header: list[Any], message: Sequence[bytes]) -> list[bytes]:
         group, step = header[2], header[3]
@@ -191,10 +200,13 @@ class Host:
         )
 
     def _variant(self, header: list[Any], _: Sequence[bytes]) -> list[bytes]:
-        return [wire.pack([wire.ANSWER, self._incarnation, header[2], self._add_variant(header[3])])]
+        number = header[2]
+        if number not in self._variants:
+            self._variants[number] = self._add_variant(header[3])
+        return [wire.pack([wire.ANSWER, self._incarnation, number, self._variants[number]])]
 
     def _add_variant(self, options: dict[str, Any]) -> int:
-        indices = {arena.add_variant(options) for arena in self._arenas}
+        indices = {arena.add_variant(options) for arena in self._arenas.values()}
         if len(indices) > 1:
             raise HostError(
                 "host: variant", got=f"indices {sorted(indices)}", expected="one index in all groups"

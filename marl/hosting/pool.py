@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zmq
 
 from marl.batch import ArenaPool
 from marl.errors import ConfigError, HostError, MarlError
 from marl.frame import part
-from marl.hosting import plane as planes
 from marl.hosting import wire
-from marl.hosting.fleet import Fleet, Plan
+from marl.hosting.fleet import Fleet
+from marl.hosting.keys import load_keys
+from marl.hosting.plan import Plan, check_addresses, check_plane, copies_per_group
 from marl.spec import PARKED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from marl.frame import Frame
     from marl.hosting.peer import Peer
     from marl.loading import ArenaRef
-
-_PLANES = ("auto", planes.MEMORY, planes.FRAMES)
-
-
-def copies_per_group(copies: int, groups: int, hosts: int) -> int:
-    """How many copies a group has; ConfigError where copies, groups and hosts do not fit one another."""
-    if groups < 1 or copies < groups or copies % groups:
-        raise ConfigError(
-            "pool: copies",
-            got=f"{copies} in {groups} groups",
-            expected="groups of one size, of one copy at least",
-        )
-    if hosts < 0 or hosts > copies // groups:
-        raise ConfigError(
-            "pool: hosts",
-            got=f"{hosts} for groups of {copies // groups} copies",
-            expected="at most one host a copy of a group",
-            remedy="Every group is split over all hosts: use more copies, fewer groups, or fewer hosts.",
-        )
-    return copies // groups
 
 
 class HostPool(ArenaPool):
@@ -49,6 +30,10 @@ class HostPool(ArenaPool):
 
     Group g has copies // groups copies in one block of memory, of which each host owns a slice. `plane`:
     "memory" (mapped memory), "frames" (arrays in messages), or "auto" (memory where the host can map it).
+    `hosts`: how many to start here, or addresses of slots of `marl host` ("tcp://a:7000"), each one host;
+    `keys`: the owner's half of their keys (a folder), needed where an address is not this machine's own.
+    `split` false: group g lives in host g % hosts alone, so that a slow host stalls none but its own groups
+    (see `ready`); frames do not depend on it.
     `step_timeout_s`: a host that is silent for longer in a step is killed; `start_timeout_s`: the same for
     its start. A pool is used by one thread at a time; frames and orders of a group are the hosts' between
     `send` and `receive`, and what orders do there is undefined. The `last_*` arrays are valid where `over_B`;
@@ -70,26 +55,35 @@ class HostPool(ArenaPool):
         self,
         ref: ArenaRef,
         *,
-        hosts: int = 2,
+        hosts: int | Sequence[str] = 2,
         copies: int = 64,
         groups: int = 2,
+        split: bool = True,
         plane: str = "auto",
+        keys: Path | str | None = None,
         step_timeout_s: float = 60.0,
         start_timeout_s: float = 60.0,
     ) -> None:
-        if hosts < 1:
+        addresses = () if isinstance(hosts, int) else tuple(hosts)
+        number = hosts if isinstance(hosts, int) else len(addresses)
+        if isinstance(hosts, int) and hosts < 1:
             raise ConfigError(
                 "pool: hosts", got=str(hosts), expected="at least 1", remedy="For 0, use make_pool."
             )
-        if plane not in _PLANES:
-            raise ConfigError("pool: plane", got=repr(plane), expected=f"one of {', '.join(_PLANES)}")
-        each = copies_per_group(copies, groups, hosts)
-        self._fleet = Fleet(Plan(ref, hosts, each, groups, plane, step_timeout_s, start_timeout_s))
+        if not isinstance(hosts, int):
+            check_addresses(addresses, keys=keys is not None)
+        check_plane(plane, addresses)
+        each = copies_per_group(copies, groups, number, split=split)
+        half = None if keys is None else load_keys(Path(keys))
+        self._fleet = Fleet(
+            Plan(ref, number, addresses, half, each, groups, split, plane, step_timeout_s, start_timeout_s)
+        )
         self.spec = self._fleet.spec
         self.frames = self._fleet.frames
         self.orders = self._fleet.orders
         self._playing = [frame.ticket_B.copy() for frame in self.frames]
         self._flagged = [False] * groups
+        self._sent: set[int] = set()
         self._waited_s = 0.0
         self._metered_s = time.perf_counter()
         self._metered = {peer.index: (0, 0.0) for peer in self._fleet.peers}
@@ -108,22 +102,16 @@ class HostPool(ArenaPool):
         if self._flagged[group]:
             frame.lost_B.fill(False)
             self._flagged[group] = False
-        step = fleet.step[group] = fleet.step[group] + 1
+        fleet.step[group] += 1
         fleet.sent_s[group] = time.monotonic()
-        router = fleet.router
-        for peer in fleet.peers:
+        for peer in fleet.teams[group]:
             if group in peer.owes:
                 peer.owes.discard(group)
                 fleet.lost[group].add(peer)
                 continue
             waiting.add(peer)
-            router.send(peer.name, zmq.SNDMORE)
-            header = wire.pack([wire.STEP, peer.incarnation, group, step])
-            if peer.memory:
-                router.send(header)
-            else:
-                router.send(header, zmq.SNDMORE)
-                router.send(planes.gather(peer.own[group].orders), copy=False)
+            fleet.order(peer, group)
+        self._sent.add(group)
 
     def receive(self, group: int = 0) -> Frame:
         """Wait for the step that `send` started; see the class for what a death or a fault brings."""
@@ -141,7 +129,20 @@ class HostPool(ArenaPool):
                 self._mark_lost(group, peer)
             fleet.lost[group].clear()
             self._flagged[group] = True
+        self._sent.discard(group)
         return self.frames[group]
+
+    def ready(self, wait_s: float = 0.0) -> list[int]:
+        """The groups whose step is complete (or lost, or at fault); see `ArenaPool.ready`."""
+        fleet = self._fleet
+        until_s = time.monotonic() + wait_s
+        while True:
+            while fleet.hear(wait=False):
+                pass
+            ready = [group for group in sorted(self._sent) if not fleet.waiting[group]]
+            if ready or not self._sent or time.monotonic() >= until_s:
+                return ready
+            fleet.hear()
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
         """Make options known in all hosts, under one index; what the arena raises where they do not fit."""
@@ -162,7 +163,7 @@ class HostPool(ArenaPool):
 
     def view(self, group: int, copy: int) -> dict[str, Any]:
         """What a spectator may see of a copy; HostError where its host dies over the question."""
-        peer = next(peer for peer in self._fleet.peers if peer.start <= copy < peer.stop)
+        peer = next(peer for peer in self._fleet.teams[group] if peer.start <= copy < peer.stop)
         answer = self._answer(peer, self._fleet.ask(peer, wire.VIEW, group, copy - peer.start))
         if answer is None:
             raise HostError(f"pool: view of copy {copy}", got=f"{peer} died", expected="a host that plays it")
@@ -171,9 +172,10 @@ class HostPool(ArenaPool):
         return dict(answer)
 
     def metrics(self) -> dict[str, float]:
-        """Per host, since the last call: steps per second, share of time without work; replacements in all.
+        """Per host: steps per second and share of time without work since the last call; what befell it.
 
-        `pool/wait_share` is the share of time that the owner spent waiting in `receive`.
+        `restarts` counts its replacements, `suspicions` how often a step was overdue. `pool/wait_share` is
+        the share of time that the owner spent waiting in `receive`.
         """
         now_s = time.perf_counter()
         span_s = now_s - self._metered_s
@@ -183,6 +185,7 @@ class HostPool(ArenaPool):
             metrics[f"host_{peer.index}/steps_per_s"] = (peer.steps - steps) / span_s
             metrics[f"host_{peer.index}/wait_share"] = 1.0 - min(1.0, (peer.busy_s - busy_s) / span_s)
             metrics[f"host_{peer.index}/restarts"] = float(peer.restarts)
+            metrics[f"host_{peer.index}/suspicions"] = float(peer.suspicions)
             self._metered[peer.index] = (peer.steps, peer.busy_s)
         self._metered_s, self._metered_wait_s = now_s, self._waited_s
         return metrics

@@ -3,8 +3,8 @@
 A message is a header, and behind it raw frames where arrays travel (`marl.hosting.plane`). A header is a
 msgpack list: its kind, the incarnation of the host it concerns, and what the kind brings:
 
-    HELLO    {protocol, arena, groups, variants, owner}   owner to host, first; the host answers SPEC
-    ATTACH   {plane, hash, copies, start, stop}           owner to host; the host answers READY
+    HELLO    {protocol, arena, groups, variants, limits_s} owner to host, first; the host answers SPEC
+    ATTACH   {plane, hash, copies, groups, start, stop}   owner to host; the host answers READY
     STEP     group, step            [+ orders]            owner to host; the host answers DONE
     VARIANT  number, options                              owner to host; the host answers ANSWER: index
     VIEW     number, group, copy                          owner to host; the host answers ANSWER: plain JSON
@@ -14,9 +14,12 @@ msgpack list: its kind, the incarnation of the host it concerns, and what the ki
     DONE     group, step, busy_s    [+ frame [+ last]]    host to owner; busy_s: seconds spent in steps so far
     ANSWER   number, value                                host to owner
     FAULT    {group, number, error}                       host to owner; both -1: while starting
+    BEAT                                                  host to owner, over TCP: is the connection there?
+    STRANGE                                               host to owner: greet first (a new process, over TCP)
 
-Steps are idempotent by (incarnation, step): a host that hears a step again repeats its answer and does not
-step.
+Each message can be sent again: a host that hears one again repeats its answer and does nothing twice. Steps
+are so by (incarnation, step), requests by their number. Over TCP the owner sends again what is open when a
+connection is back.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ PROTOCOL = 1
 """Version of the messages above."""
 
 HELLO, ATTACH, STEP, VARIANT, VIEW, BYE = range(6)
-SPEC, READY, DONE, ANSWER, FAULT = range(16, 21)
+SPEC, READY, DONE, ANSWER, FAULT, BEAT, STRANGE = range(16, 23)
 
 NEVER = -1
 """The group or request of a FAULT that concerns none."""
@@ -46,6 +49,11 @@ NEVER = -1
 pack = msgpack.Packer(autoreset=True).pack
 _SOCKET_FOLDER_MODE = 0o700
 _LONGEST_PATH = 100
+
+LARGEST = 64 * 2**20
+"""Most bytes of one frame between machines; a peer that announces more is cut off before it is believed."""
+
+_CURVE_BOX = 33
 
 
 def unpack(header: bytes) -> list[Any]:
@@ -72,8 +80,26 @@ def socket(context: zmq.Context[Any], kind: int, outstanding: int) -> zmq.Socket
     return made
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise HostError unless a host without keys may listen there: `ipc://`, or TCP on loopback."""
+def guard(socket: zmq.Socket[Any]) -> None:
+    """What a socket between machines needs: limits, beats (lost after 4 s), patient reconnection."""
+    # The limit counts the box that CURVE puts around a frame.
+    socket.maxmsgsize = LARGEST + _CURVE_BOX
+    socket.heartbeat_ivl, socket.heartbeat_timeout, socket.heartbeat_ttl = 1000, 3000, 3000
+    socket.handshake_ivl = 2000
+    socket.reconnect_ivl, socket.reconnect_ivl_max = 20, 2000
+
+
+def on_loopback(endpoint: str) -> bool:
+    """Whether only this machine can reach a TCP endpoint, which is given by number."""
+    host = endpoint.partition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_endpoint(endpoint: str, *, keys: bool = False) -> None:
+    """Raise HostError unless a host may listen there: `ipc://`, TCP on loopback, anywhere with keys."""
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc":
         if len(rest) > _LONGEST_PATH:
@@ -84,19 +110,14 @@ def check_endpoint(endpoint: str) -> None:
                 remedy="Set TMPDIR to a shorter path.",
             )
         return
-    host = rest.rpartition(":")[0].strip("[]")
     if scheme != "tcp":
         raise HostError(f"hosting: {endpoint}", got=f"transport {scheme!r}", expected="ipc:// or tcp://")
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not keys and not on_loopback(endpoint):
         raise HostError(
             f"hosting: {endpoint}",
             got="an address that others can reach, without CURVE keys",
-            expected="a loopback address, by number",
-            remedy="Listen on tcp://127.0.0.1:PORT, or on ipc://.",
+            expected="keys, or a loopback address by number",
+            remedy="Make keys with `marl keys NAME` and name them, or use tcp://127.0.0.1:PORT.",
         )
 
 

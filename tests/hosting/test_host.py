@@ -25,12 +25,12 @@ def told(answer: list[bytes]) -> list[Any]:
 def started(incarnation: int = 1) -> tuple[Host, Spec]:
     """A host with one group on the frames plane."""
     host = Host(incarnation)
-    hello = {"protocol": wire.PROTOCOL, "arena": counter().to_json(), "groups": 1, "variants": []}
+    hello = {"protocol": wire.PROTOCOL, "arena": counter().to_json(), "groups": [0], "variants": []}
     said = told(host.answer([wire.pack([wire.HELLO, incarnation, hello])]))
     assert said[0] == wire.SPEC
     assert said[2]["memory"] is False
     spec = Spec.from_json(said[2]["spec"])
-    order = {"plane": "frames", "hash": spec.hash, "copies": COPIES, "start": 0, "stop": COPIES}
+    order = {"plane": "frames", "hash": spec.hash, "copies": COPIES, "groups": 1, "start": 0, "stop": COPIES}
     assert told(host.answer([wire.pack([wire.ATTACH, incarnation, order])])) == [wire.READY, incarnation]
     return host, spec
 
@@ -74,12 +74,12 @@ def test_orders_of_the_wrong_length_are_refused() -> None:
 
 def test_another_protocol_or_spec_is_refused() -> None:
     """A host says no to a protocol that it does not speak and to a block laid out for another spec."""
-    hello = {"protocol": 99, "arena": counter().to_json(), "groups": 1, "variants": []}
+    hello = {"protocol": 99, "arena": counter().to_json(), "groups": [0], "variants": []}
     said = told(Host(1).answer([wire.pack([wire.HELLO, 1, hello])]))
     assert said[2]["error"]["got"] == "protocol 99"
     host = Host(1)
     host.answer([wire.pack([wire.HELLO, 1, {**hello, "protocol": wire.PROTOCOL}])])
-    order = {"plane": "frames", "hash": "other", "copies": 1, "start": 0, "stop": 1}
+    order = {"plane": "frames", "hash": "other", "copies": 1, "groups": 1, "start": 0, "stop": 1}
     said = told(host.answer([wire.pack([wire.ATTACH, 1, order])]))
     assert said[2]["error"]["code"] == "SpecError"
     assert host.over

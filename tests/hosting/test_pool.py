@@ -95,7 +95,11 @@ def test_metrics_tell_rates_waiting_and_restarts() -> None:
         metrics = pool.metrics()
         assert set(metrics) == {
             "pool/wait_share",
-            *(f"host_{i}/{name}" for i in range(2) for name in ("steps_per_s", "wait_share", "restarts")),
+            *(
+                f"host_{i}/{name}"
+                for i in range(2)
+                for name in ("steps_per_s", "wait_share", "restarts", "suspicions")
+            ),
         }
         assert metrics["host_1/steps_per_s"] > 0
         assert 0 < metrics["host_1/wait_share"] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -28,8 +29,8 @@ class Counter(BatchArena):
     """Two seats add their actions to a counter that the seed starts; a match takes `length` steps.
 
     Options: `length`; `pause_s` (the least a step takes), `sleep_s` (before it starts), `talk` (words a
-    step), `fault` (raise, kill, spin) and `at` (the action number that sets it off), `size` of an image that
-    is observed, too.
+    step), `fault` (raise, kill, spin, hold) and `at` (the action number that sets it off), `size` of an image
+    that is observed, too.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -111,6 +112,9 @@ class Counter(BatchArena):
             raise ZeroDivisionError("the counter was told to")
         if self._fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._fault == "hold":
+            # Called through PyDLL, the function keeps the interpreter's lock.
+            ctypes.PyDLL(None).sleep(3600)
         while self._fault == "spin":
             time.monotonic()
 
