@@ -40,7 +40,7 @@ def check_arena(
     target = load(ref.arena)
     batched = isinstance(target, type) and issubclass(target, BatchArena)
     spec = _check_spec(ref)
-    own = batched or (isinstance(target, type) and issubclass(target, Arena))
+    own = batched or (isinstance(target, type) and issubclass(target, Arena) and not ref.wrap)
     if seeded is None:
         seeded = _declared(ref, target)
     _check_matches(ref, seeded=seeded)

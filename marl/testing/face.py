@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium import spaces
 from pettingzoo.test.api_test import api_test
 from pettingzoo.test.parallel_test import parallel_api_test
 from pettingzoo.utils.conversions import aec_to_parallel_wrapper
@@ -38,13 +39,14 @@ def pettingzoo_test(env: Any, spec: Spec) -> None:  # noqa: ANN401  # a PettingZ
     """PettingZoo's API test of the kind of the environment.
 
     It refuses environments that PettingZoo converted from turns itself: there the one inside is tested.
-    It can't draw from masks of several numbers: such arenas are left to our own checks. Its warnings are
-    ours to judge, too.
+    It can't draw from masks of several numbers, nor from masks in the info: such arenas are left to our
+    own checks. Its warnings are ours to judge, too.
     """
-    if any(
-        role.masked and (len(role.action) > 1 or role.action[0].kind != "discrete") for role in spec.roles
-    ):
-        return
+    for role in spec.roles:
+        seen = env.observation_space(role.seats[0])
+        shown = isinstance(seen, spaces.Dict) and "action_mask" in seen.spaces
+        if role.masked and (not shown or [leaf.kind for leaf in role.action] != ["discrete"]):
+            return
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         inside = env.unwrapped
