@@ -111,19 +111,21 @@ class Externals:
             try:
                 standing = self.gateway.wait_for(entry.name, max(patience_s, 0.0))
             except GatewayError:
-                if process is not None and process.poll() is not None:
-                    raise GatewayError(
-                        f"external player {entry.name}",
-                        got=f"its command ended with exit code {process.returncode} before it came in",
-                        expected="an agent that joins and plays",
-                        remedy="Mend it, then resume the run: what was played is recorded.",
-                    ) from None
-                if process is None or left_s <= patience_s:
-                    raise
-            else:
-                called = f" as {standing.agent}" if standing.agent else ""
-                self._told(f"{entry.name} has joined at {self.gateway.address}{called}")
-                return
+                ended = process is not None and process.poll() is not None
+                if patience_s < left_s and not ended:
+                    continue
+                code = process.returncode if process is not None else None
+                raise GatewayError(
+                    f"external player {entry.name}",
+                    got=f"a command that ended with exit code {code} before its agent came in"
+                    if ended
+                    else f"no agent that was ready at {self.gateway.address} within {entry.wait_s:g} s",
+                    expected="an agent that joins with its token, and plays",
+                    remedy="What was played is recorded: resume the run when it can come.",
+                ) from None
+            called = f" as {standing.agent}" if standing.agent else ""
+            self._told(f"{entry.name} has joined at {self.gateway.address}{called}")
+            return
 
 
 class WithExternals:

@@ -62,19 +62,29 @@ def main() -> None:
     if not packages.ok:
         sys.stderr.write(f"marl: {packages.detail} {packages.remedy}\n")
         sys.exit(FAILED)
-    signal.signal(signal.SIGTERM, _ended)
+    for number in _ENDING:
+        signal.signal(number, _end)
     try:
         app()
     except MarlError as error:
         sys.stderr.write(f"marl: {error}\n")
         sys.exit(USAGE if isinstance(error, ConfigError | SpecError | UnknownNameError) else FAILED)
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "marl: interrupted; what was finished is recorded, and `marl league resume` goes on.\n"
-        )
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code in {_SIGNALLED + number for number in _ENDING}:
+            sys.stderr.write(
+                "marl: interrupted; what a run has finished is recorded, and `marl league resume` goes on.\n"
+            )
+        raise
 
 
-def _ended(number: int, _frame: object) -> NoReturn:
-    """Whoever asks us to end gets what Ctrl-C gets: workers, hosts and gateway end with us, in good order."""
-    sys.exit(128 + number)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_SIGNALLED = 128
+"""Exit codes of who was ended by a signal start here, as in a shell."""
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End in good order, with workers, hosts and gateway."""
+    # who is asked twice has no time to lose: what is left ends with us, if less gently
+    for again in _ENDING:
+        signal.signal(again, signal.SIG_DFL)
+    sys.exit(_SIGNALLED + number)
