@@ -1,0 +1,46 @@
+"""The forms of tournaments: pure functions from entrants and the rounds so far to the next round."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from league.formats.adaptive import Adaptive
+from league.formats.elimination import Elimination
+from league.formats.ladder import Hill, Ladder, Pyramid
+from league.formats.meeting import Format, Meeting, Met, Round, conclude, walkover
+from league.formats.round_robin import Gauntlet, RoundRobin
+from league.formats.swiss import Swiss
+from league.formats.tie_breaks import Place, places
+
+__all__ = [
+    "FORMATS",
+    "AnyFormat",
+    "Format",
+    "Meeting",
+    "Met",
+    "Place",
+    "Round",
+    "conclude",
+    "places",
+    "walkover",
+]
+
+AnyFormat = Annotated[
+    RoundRobin | Gauntlet | Swiss | Elimination | Ladder | Pyramid | Hill | Adaptive,
+    Field(discriminator="kind"),
+]
+"""The settings of a format; `kind` says which."""
+
+FORMATS = {
+    "adaptive": Adaptive,
+    "elimination": Elimination,
+    "gauntlet": Gauntlet,
+    "hill": Hill,
+    "ladder": Ladder,
+    "pyramid": Pyramid,
+    "round_robin": RoundRobin,
+    "swiss": Swiss,
+}
+"""Name to settings."""
