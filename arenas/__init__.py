@@ -15,6 +15,7 @@ __all__ = ["ARENAS", "full_spec", "make"]
 ARENAS: Mapping[str, str] = {
     "biased_rps": "arenas.matrix:BiasedRPS",
     "climbing": "arenas.matrix:Climbing",
+    "construction": "arenas.construction:ConstructionBatch",
     "identity": "arenas.identity:Identity",
     "matching_pennies": "arenas.matrix:MatchingPennies",
     "penalty": "arenas.matrix:Penalty",

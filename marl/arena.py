@@ -123,16 +123,8 @@ class Arena(ParallelEnv[str, Any, Any]):
 
         Default: all observations in seat order, zeros for seats that are not in this match.
         """
-        present = self.present()
-        parts = []
-        for seat in self.possible_agents:
-            lens = self._lenses[seat]
-            if seat in present:
-                read = lens.read(self.observe(seat), self._where("observation", seat))
-                parts += [np.ravel(leaf).astype(np.float32) for leaf in read]
-            else:
-                parts += [np.zeros(leaf.size, np.float32) for leaf in lens.leaves]
-        return np.concatenate(parts)
+        sizes = {seat: sum(leaf.size for leaf in self._lenses[seat].leaves) for seat in self.possible_agents}
+        return self._observed(sizes)
 
     def scores(self) -> Mapping[str, float]:
         """What the league ranks by, when a match is over. Default: each seat's undiscounted return."""
@@ -237,6 +229,18 @@ class Arena(ParallelEnv[str, Any, Any]):
                     expected=f"seats among {self.possible_agents}",
                 )
         return [value.get(seat, 0) for seat in self.agents]
+
+    def _observed(self, sizes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The observations of seats of so many numbers each, one after another; zeros for absent ones."""
+        present = self.present()
+        parts = []
+        for seat, size in sizes.items():
+            if seat in present:
+                read = self._lenses[seat].read(self.observe(seat), self._where("observation", seat))
+                parts += [np.ravel(leaf).astype(np.float32) for leaf in read]
+            else:
+                parts.append(np.zeros(size, np.float32))
+        return np.concatenate(parts)
 
     def _outer(self, seat: str) -> Any:  # noqa: ANN401  # the arena's space
         """A seat's observation, cast and detached from the world; with its mask where there are masks."""

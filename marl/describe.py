@@ -61,13 +61,6 @@ def check_fits(spec: Spec, other: Spec, options: Mapping[str, Any]) -> None:
                 expected="the spaces of the capacities",
                 remedy="Spaces never change within a pool: pad to the largest stage, or start another pool.",
             )
-    if other.state_size != spec.state_size:
-        raise SpecError(
-            where,
-            got=f"a state of {other.state_size} numbers",
-            expected=f"{spec.state_size}, as under the capacities",
-            remedy="Write state() so that its size is that of the largest stage.",
-        )
 
 
 def _roles(env: Any) -> tuple[Role, ...]:  # noqa: ANN401  # a PettingZoo environment

@@ -78,7 +78,7 @@ class ObjectArena(BatchArena):
         frame.over_B.fill(0)
         frame.lost_B.fill(0)
         frame.ended_B.fill(PARKED)
-        # `_start` sets the count of the match that begins to 0; what the frame tells is of the one that ended.
+        # `_start` sets the count of a match that begins to 0; the frame tells that of the one that ended.
         self._steps_B[~starting] += 1
         self._steps_B[starting] = 0
         np.copyto(frame.steps_B, self._steps_B)
@@ -124,9 +124,25 @@ class ObjectArena(BatchArena):
     def _check_fits(self, options: Mapping[str, Any]) -> None:
         env = make_env(self._ref, options)
         try:
-            check_fits(self.spec, spec_of(self._ref, env), options)
+            other = spec_of(self._ref, env)
+            check_fits(self.spec, other, options)
+            if other.state_size != self.spec.state_size and not self._fits_state(env):
+                raise SpecError(
+                    f"{self.spec.arena}: options {dict(options)}",
+                    got=f"a state of {other.state_size} numbers",
+                    expected=f"{self.spec.state_size}, as under the capacities",
+                    remedy="Write state() so that its size is that of the largest stage.",
+                )
         finally:
             env.close()
+
+    def _state(self, copy: int) -> Any:  # noqa: ANN401  # an array
+        return self._envs[copy].state()
+
+    def _fits_state(self, env: Any) -> bool:  # noqa: ANN401  # a PettingZoo environment
+        """Whether a state of another size than the capacities' is brought to theirs."""
+        del env
+        return False
 
     def _when(self, copy: int) -> str:
         return f"(seed {self._seeds[copy]}, step {self._steps_B[copy]})"
@@ -171,7 +187,7 @@ class ObjectArena(BatchArena):
         for seat, (role, i) in self._seat_at.items():
             frame.roles[role.name].score_BN[copy, i] = scores.get(seat, 0.0)
         if self.spec.state_size and self.orders.want_state[copy]:
-            frame.last_state_BS[copy] = np.asarray(self._envs[copy].state(), np.float32).ravel()
+            frame.last_state_BS[copy] = np.asarray(self._state(copy), np.float32).ravel()
         self._start(copy)
 
     def _scores(self, copy: int) -> Mapping[str, float]:
@@ -180,7 +196,7 @@ class ObjectArena(BatchArena):
 
     def _fill_state(self, copy: int) -> None:
         if self.spec.state_size and self.orders.want_state[copy]:
-            self.frame.state_BS[copy] = np.asarray(self._envs[copy].state(), np.float32).ravel()
+            self.frame.state_BS[copy] = np.asarray(self._state(copy), np.float32).ravel()
 
     def _keep_last(self, copy: int) -> None:
         """Seats that left earlier have their last observation in `observation`.

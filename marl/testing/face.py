@@ -64,7 +64,8 @@ def check_same(env: Any, trace: Trace, spec: Spec) -> None:  # noqa: ANN401  # a
     for step, moment in enumerate(trace.moments):
         where = f"{spec.arena} as a PettingZoo environment, step {step}"
         if step:
-            actions = _decoded(spec, trace.actions[step - 1], env.agents)
+            actions = _legal(env, spec, observations, step)
+            actions |= _decoded(spec, trace, step - 1)
             observations, rewards, terminated, truncated, _ = env.step(actions)
             for name, said in (
                 ("reward_BN", rewards),
@@ -205,12 +206,14 @@ def _legal(env: Any, spec: Spec, observations: Mapping[str, Any], step: int) -> 
     return actions
 
 
-def _decoded(spec: Spec, action: Mapping[str, NDArray[Any]], seats: list[str]) -> dict[str, Any]:
-    decoded = {}
-    for seat in seats:
-        role = spec.role_of(seat)
-        decoded[seat] = role.codec.decode(action[role.name][role.seats.index(seat)])
-    return decoded
+def _decoded(spec: Spec, trace: Trace, step: int) -> dict[str, Any]:
+    """What the acting seats did; rows of the others are stale."""
+    return {
+        seat: role.codec.decode(trace.actions[step][role.name][i])
+        for role in spec.roles
+        for i, seat in enumerate(role.seats)
+        if trace.moments[step][f"{role.name}.acting_BN"][i]
+    }
 
 
 def _assert_seats(
