@@ -1,6 +1,6 @@
 """`Single`: a BatchArena shown as a plain PettingZoo `ParallelEnv`, of one copy.
 
-What it hands out is copied.
+What it hands out is copied: the arrays of all seats of a role at once, each seat gets its rows of the copy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from marl.actions import ActionCodec
 from marl.errors import ActionError, SpecError
 from marl.frame import over_memory
 from marl.spaces import from_json, restore
@@ -22,7 +23,60 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marl.batch import BatchArena
+    from marl.frame import Frame, Orders
     from marl.spec import Role
+
+
+class _Face:
+    """The seats of one role in the frame and orders of one copy.
+
+    A whole number among the choices, that its mask allows, is written without the codec: one step of an
+    arena of microseconds is mostly spent here.
+    """
+
+    def __init__(self, role: Role, frame: Frame, orders: Orders) -> None:
+        self.role, self.frame = role, frame.roles[role.name]
+        self.action_NK = orders.action[role.name][0]
+        codec: ActionCodec = role.codec
+        space = role.action_space
+        discrete = space["k"] == "disc"
+        self._choices: int = space["n"] if discrete else 0
+        self._start: int = space["st"] if discrete else 0
+        self._codec = codec
+        self._array = role.observation_space["k"] == "box"
+        action: Any = self.action_NK.reshape(-1)
+        self._actions = memoryview(action)
+        mask: Any = self.frame.mask_BNA.reshape(-1)
+        self._masks = memoryview(mask) if role.masked else None
+
+    def put(self, i: int, action: Any, where: str) -> None:  # noqa: ANN401  # the arena's space
+        """Write the action of a seat; ActionError where it is outside its space, or masked."""
+        if type(action) is int or type(action) is np.int64:
+            choice = int(action) - self._start
+            masks = self._masks
+            if 0 <= choice < self._choices and (masks is None or masks[i * self._choices + choice]):
+                self._actions[i] = choice
+                return
+        row_K = self.action_NK[i]
+        self._codec.encode(action, row_K, where)
+        if self._masks is not None:
+            self._codec.refuse(row_K, self.frame.mask_BNA[0, i], where)
+
+    def observations(self, *, last: bool) -> list[Any]:
+        """What every seat sees; the arrays share no memory with the frame."""
+        frame, role = self.frame, self.role
+        leaves = frame.last_observation if last else frame.observation
+        if self._array:
+            seen = list(leaves[0][0].copy())
+        else:
+            seats = range(len(role.seats))
+            seen = [restore(role.observation_space, [leaf[0, i] for leaf in leaves]) for i in seats]
+        if not role.masked:
+            return seen
+        mask_NA = (frame.last_mask_BNA if last else frame.mask_BNA)[0].astype(np.int8)
+        return [
+            {"observation": value, "action_mask": mask_A} for value, mask_A in zip(seen, mask_NA, strict=True)
+        ]
 
 
 class Single(ParallelEnv[str, Any, Any]):
@@ -48,9 +102,15 @@ class Single(ParallelEnv[str, Any, Any]):
         }
         self.possible_agents = list(arena.spec.seats)
         self.agents: list[str] = []
-        self._at = {seat: (role, i) for role in arena.spec.roles for i, seat in enumerate(role.seats)}
-        self._observation_spaces = {seat: _outer_space(role) for seat, (role, _) in self._at.items()}
-        self._action_spaces = {seat: from_json(role.action_space) for seat, (role, _) in self._at.items()}
+        self._faces = [_Face(role, self._frame, self._orders) for role in arena.spec.roles]
+        seats = [(face, i, seat) for face in self._faces for i, seat in enumerate(face.role.seats)]
+        self._at = {seat: (face, i) for face, i, seat in seats}
+        self._place = {seat: place for place, (_, _, seat) in enumerate(seats)}
+        self._where = {seat: f"{arena.spec.arena}: action of {seat}" for seat in self.possible_agents}
+        self._observation_spaces = {seat: _outer_space(face.role) for seat, (face, _) in self._at.items()}
+        self._action_spaces = {
+            seat: from_json(face.role.action_space) for seat, (face, _) in self._at.items()
+        }
         self._random = np.random.default_rng()
         self._matches = 0
         self.score: dict[str, float] = {}
@@ -77,17 +137,16 @@ class Single(ParallelEnv[str, Any, Any]):
         self._arena.step()
         self._orders.restart_B[0] = False
         self._orders.follow(0, None)
-        self.agents = [
-            seat for seat, (role, i) in self._at.items() if self._frame.roles[role.name].alive_BN[0, i]
-        ]
-        return {seat: self._observe(seat) for seat in self.agents}, {seat: {} for seat in self.agents}
+        alive = self._all("alive_BN")
+        self.agents = [seat for seat in self.possible_agents if alive[self._place[seat]]]
+        return self._observe(self.agents, last=False), {seat: {} for seat in self.agents}
 
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """One step; `score` holds the seats' scores once the match is over."""
         seats = self.agents
-        if not seats or set(actions) != set(seats):
+        if not seats or actions.keys() != set(seats):
             raise ActionError(
                 self.spec.arena,
                 got=f"actions for {sorted(actions)}",
@@ -95,26 +154,18 @@ class Single(ParallelEnv[str, Any, Any]):
                 remedy="" if seats else "Call reset: no seat is alive.",
             )
         for seat, action in actions.items():
-            role, i = self._at[seat]
-            row_K = self._orders.action[role.name][0, i]
-            where = f"{self.spec.arena}: action of {seat}"
-            role.codec.encode(action, row_K, where)
-            if role.masked:
-                role.codec.refuse(row_K, self._frame.roles[role.name].mask_BNA[0, i], where)
+            face, i = self._at[seat]
+            face.put(i, action, self._where[seat])
         self._arena.step()
         over = bool(self._frame.over_B[0])
-
-        def of(seat: str, name: str) -> Any:  # noqa: ANN401  # one number of the frame
-            role, i = self._at[seat]
-            return getattr(self._frame.roles[role.name], name)[0, i]
-
-        rewards = {seat: float(of(seat, "reward_BN")) for seat in seats}
-        terminated = {seat: bool(of(seat, "terminated_BN")) for seat in seats}
-        truncated = {seat: bool(of(seat, "truncated_BN")) for seat in seats}
-        self.agents = [seat for seat in seats if not terminated[seat] and not truncated[seat]]
+        observations = self._observe(seats, last=over)
+        rewards = self._of(seats, "reward_BN")
+        terminated = self._of(seats, "terminated_BN")
+        truncated = self._of(seats, "truncated_BN")
+        if True in terminated.values() or True in truncated.values():
+            self.agents = [seat for seat in seats if not (terminated[seat] or truncated[seat])]
         if over:
-            self.score = {seat: float(of(seat, "score_BN")) for seat in self.possible_agents}
-        observations = {seat: self._observe(seat, last=over) for seat in seats}
+            self.score = self._of(self.possible_agents, "score_BN")
         return observations, rewards, terminated, truncated, {seat: {} for seat in seats}
 
     def state(self) -> NDArray[np.float32]:
@@ -134,15 +185,21 @@ class Single(ParallelEnv[str, Any, Any]):
         """Give back what the arena holds."""
         self._arena.close()
 
-    def _observe(self, seat: str, *, last: bool = False) -> Any:  # noqa: ANN401  # the arena's space
-        role, i = self._at[seat]
-        frame = self._frame.roles[role.name]
-        leaves: Sequence[NDArray[Any]] = frame.last_observation if last else frame.observation
-        observation = restore(role.observation_space, [leaf[0, i] for leaf in leaves])
-        if not role.masked:
-            return observation
-        mask_A = (frame.last_mask_BNA if last else frame.mask_BNA)[0, i]
-        return {"observation": observation, "action_mask": mask_A.astype(np.int8)}
+    def _observe(self, seats: Sequence[str], *, last: bool) -> dict[str, Any]:
+        faces = self._faces
+        seen = faces[0].observations(last=last)
+        for face in faces[1:]:
+            seen += face.observations(last=last)
+        place = self._place
+        return {seat: seen[place[seat]] for seat in seats}
+
+    def _of(self, seats: Sequence[str], name: str) -> dict[str, Any]:
+        """An array of the frame, as Python's numbers, by seat."""
+        values, place = self._all(name), self._place
+        return {seat: values[place[seat]] for seat in seats}
+
+    def _all(self, name: str) -> list[Any]:
+        return [value for face in self._faces for value in getattr(face.frame, name)[0].tolist()]
 
 
 def _outer_space(role: Role) -> spaces.Space[Any]:
