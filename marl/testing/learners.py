@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from marl.fragment import Fragment
     from marl.spec import Role
 
+UPDATES = 4
+"""How many updates must have changed something."""
+
 Load = Callable[[Path, Spec], Policy]
 
 
@@ -101,11 +104,11 @@ class _Suite:
     def check_updates(self) -> None:
         """The policy's snapshot is another one after an update."""
         before = self._snapshot(self.learner)
-        for _ in range(8):
+        for _ in range(UPDATES):
             self._update(self.learner, self._collect())
             if self._snapshot(self.learner) != before:
                 return
-        raise AssertionError(f"{self._name}: 8 updates change nothing in its snapshot")
+        raise AssertionError(f"{self._name}: {UPDATES} updates change nothing in its snapshot")
 
     def check_snapshots(self, load_snapshot: Load | None) -> None:
         """What was frozen stays; half of it is refused."""
@@ -115,7 +118,7 @@ class _Suite:
         frozen = load_snapshot(path, self._pool.spec) if load_snapshot is not None else None
         seen = self._seen()
         acted = _acts(frozen, seen)
-        while self._snapshot(self.learner) == path:
+        for _ in range(UPDATES):
             self._update(self.learner, self._collect())
         assert _digest(path) == before, f"{self._name}: an update changes the files of an earlier snapshot"
         same = all((a == b).all() for a, b in zip(acted, _acts(frozen, seen), strict=True))
@@ -200,14 +203,15 @@ class _Suite:
 
 
 def _acts(policy: Policy | None, seen: Sequence[tuple[Role, list[NDArray[Any]]]]) -> list[NDArray[Any]]:
-    """What a policy does with what was seen, greedily, everything being legal."""
+    """What a policy does with what was seen, and notes beside it: greedily, everything being legal."""
     if policy is None:
         return []
-    masks = [np.ones((len(leaves[0]), role.mask_size), np.uint8) for role, leaves in seen]
-    return [
-        _decide(policy, role, leaves, mask_RA).action_RK
-        for (role, leaves), mask_RA in zip(seen, masks, strict=True)
-    ]
+    said: list[NDArray[Any]] = []
+    for role, leaves in seen:
+        mask_RA = np.ones((len(leaves[0]), role.mask_size), np.uint8)
+        decision = _decide(policy, role, leaves, mask_RA)
+        said += [decision.action_RK, *decision.extras.values()]
+    return said
 
 
 def _decide(policy: Policy, role: Role, leaves: list[NDArray[Any]], mask_RA: NDArray[np.uint8]) -> Decision:

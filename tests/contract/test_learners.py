@@ -1,0 +1,166 @@
+"""Learners through the suite: ours pass, and each way of breaking the contract is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from agents import LEARNERS, learner_class, load_snapshot
+from agents.snapshot import read, write
+from marl.errors import MissingExtraError
+from marl.loading import ArenaRef
+from marl.policy import POLICY, Decision
+from marl.rng import uniforms
+from marl.settings import Settings
+from marl.testing import check_learner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from marl.fragment import Fragment
+    from marl.policy import Rows
+    from marl.spec import Role, Spec
+
+ARENAS = {
+    "identity": ArenaRef("arenas.identity:Identity", {"seats": 2}),
+    "early leavers": ArenaRef("tests.contract.toys:Leavers"),
+    "two roles": ArenaRef("tests.contract.toys:TwoRoles"),
+    "turns with masks": ArenaRef("tests.contract.toys:Nim", {"players": 3}),
+    "masks of pairs": ArenaRef("tests.contract.toys:Pairs"),
+}
+
+
+@pytest.mark.parametrize("arena", ARENAS)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_our_learners_keep_the_contract(name: str, arena: str) -> None:
+    """Update, snapshot, checkpoint and restore hold in every kind of arena, and fallbacks teach nothing."""
+    try:
+        learner = learner_class(name)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    check_learner(learner, ARENAS[arena], load_snapshot=load_snapshot)
+
+
+class Softmax:
+    """Draws one of the choices with the weights it is given."""
+
+    memory_size = 0
+
+    def __init__(self, weight_A: NDArray[np.float64]) -> None:
+        self.weight_A = weight_A
+
+    def act(
+        self,
+        role: Role,
+        observation: Sequence[NDArray[Any]],
+        mask_RA: NDArray[np.uint8],
+        memory_RM: NDArray[np.float32],
+        rows: Rows,
+        *,
+        greedy: bool,
+    ) -> Decision:
+        draw_RA = uniforms(rows.key_R, len(self.weight_A))
+        score_RA = self.weight_A - (0 if greedy else np.log(-np.log(draw_RA)))
+        return Decision(np.broadcast_to(score_RA, draw_RA.shape).argmax(1)[:, None])
+
+
+class Tally:
+    """The smallest learner: a choice's weight moves with the rewards it brought, and with noise of its own."""
+
+    Settings = Settings
+
+    want_state = False
+    heeds_fallbacks = False
+    forgets_noise = False
+    reads_anything = False
+    stands_still = False
+    diverges = False
+
+    def __init__(self, spec: Spec, settings: object, seed: int, roles: Sequence[str] = ()) -> None:
+        self.policy = Softmax(np.zeros(spec.roles[0].action[0].choices[0]))
+        self.rng = np.random.default_rng(seed)
+        self.decisions = 0
+
+    def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
+        for fragment in fragments:
+            counts = fragment.valid_TR & ((fragment.source_TR == POLICY) | self.heeds_fallbacks)
+            self.decisions += int(counts.sum())
+            if not self.stands_still:
+                reward, choice = fragment.reward_TR[counts], fragment.action_TRK[counts][:, 0]
+                np.add.at(self.policy.weight_A, choice, 0.01 * reward)
+                self.policy.weight_A += 1e-3 * self.rng.normal()
+        return {"loss": float("nan") if self.diverges else 0.0}
+
+    def snapshot(self, folder: Path, lineage: Mapping[str, Any]) -> Path:
+        return write(folder, {"lineage": dict(lineage)}, {"weight": self.policy.weight_A})
+
+    def checkpoint(self, folder: Path) -> Path:
+        state = self.rng.bit_generator.state
+        words = np.array([[v >> 64, v & (2**64 - 1)] for v in state["state"].values()], np.uint64)
+        more = {} if self.forgets_noise else {"noise": words}
+        return write(folder, {}, {"weight": self.policy.weight_A, **more})
+
+    def restore(self, folder: Path) -> None:
+        if self.reads_anything and not (folder / "tensors.safetensors").exists():
+            return
+        _, arrays = read(folder)
+        self.policy.weight_A[...] = arrays["weight"]
+        if not self.forgets_noise:
+            state = self.rng.bit_generator.state
+            for name, (high, low) in zip(state["state"], arrays["noise"].tolist(), strict=True):
+                state["state"][name] = high << 64 | low
+            self.rng.bit_generator.state = state
+
+
+def load_tally(folder: Path, spec: Spec) -> Softmax:
+    """The frozen policy of a snapshot."""
+    return Softmax(read(folder)[1]["weight"])
+
+
+def broken(**faults: bool) -> type[Tally]:
+    """A Tally with faults."""
+    return type("Tally", (Tally,), faults)
+
+
+def test_a_sound_learner_passes() -> None:
+    """The learner that the broken ones are made of breaks nothing."""
+    check_learner(Tally, ARENAS["identity"], load_snapshot=load_tally)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("heeds_fallbacks", "give rows whose source is not 0 no weight"),
+        ("forgets_noise", "two updates after a checkpoint differ"),
+        ("reads_anything", "a checkpoint whose tensors.safetensors is missing"),
+        ("stands_still", "change nothing"),
+        ("diverges", "loss = nan"),
+    ],
+)
+def test_a_broken_learner_is_told(fault: str, says: str) -> None:
+    """Each kind of breach is one error that leads to it."""
+    with pytest.raises(AssertionError, match=says):
+        check_learner(broken(**{fault: True}), ARENAS["identity"], load_snapshot=load_tally)
+
+
+def test_a_snapshot_that_aliases_live_weights_is_told() -> None:
+    """A policy loaded from a snapshot that changes with the learner's updates is no snapshot."""
+    learners: list[Tally] = []
+
+    class Remembered(Tally):
+        def __init__(self, spec: Spec, settings: object, seed: int, roles: Sequence[str] = ()) -> None:
+            super().__init__(spec, settings, seed, roles)
+            learners.append(self)
+
+        def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
+            figures = super().update(fragments)
+            self.policy.weight_A[self.policy.weight_A.argmin()] += 1
+            return figures
+
+    with pytest.raises(AssertionError, match="copy the weights"):
+        check_learner(Remembered, ARENAS["identity"], load_snapshot=lambda *_: learners[0].policy)
