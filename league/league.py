@@ -75,21 +75,12 @@ class League:
 
     def run(self) -> Findings:
         """Train, play the tournament, and conclude."""
-        self.train()
         return self.tournament()
 
     def train(self) -> SelfPlay:
         """Carry the curriculum out; returns the candidates and verdicts."""
-        self._tasks = drive(
-            self.selfplay,
-            self._executor,
-            self._run.ledger,
-            self.settings.name,
-            first=self._tasks,
-            window=self.settings.window,
-            told=self._hear,
-        )
-        self._run.write_metrics(self._metrics)
+        self._carry_stages_out()
+        self._tell_recalled()
         return self.selfplay
 
     def tournament(self) -> Findings:
@@ -99,7 +90,7 @@ class League:
             raise ConfigError(
                 f"league {self.settings.name}", got="no tournament", expected="[tournament] in its settings"
             )
-        self.train()
+        self._carry_stages_out()
         fewer = {entry.name: entry.blocks for entry in rules.external}
         plan = RoundRobin(self.settings, self.spec, self.entrants(), fewer)
         executor = WithExternals(self._executor, self.folder, lambda: self._open_gateway(rules))
@@ -144,6 +135,18 @@ class League:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _carry_stages_out(self) -> None:
+        self._tasks = drive(
+            self.selfplay,
+            self._executor,
+            self._run.ledger,
+            self.settings.name,
+            first=self._tasks,
+            window=self.settings.window,
+            told=self._hear,
+        )
+        self._run.write_metrics(self._metrics)
+
     def _named(self, name: str) -> Player:
         """A player by name: scripted, or a snapshot by its folder, which is copied into this run's."""
         if not is_snapshot(name, self.spec):
@@ -159,6 +162,7 @@ class League:
         return Player(id=label, kind="snapshot", name=label, spec={"snapshot": folder.name})
 
     def _open_gateway(self, rules: TournamentSettings) -> Externals:
+        self._tell_recalled()
         return Externals(self.spec, rules, lambda line: self._told(Progress(self._tasks, line)))
 
     def _hear(self, done: Done) -> None:

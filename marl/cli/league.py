@@ -124,8 +124,9 @@ def _carry_out(config: LeagueSettings, folder: Path, executor: str, *, as_json: 
     from league.league import League
 
     with League(config, folder, backend=backend(executor), told=teller(as_json=as_json)) as league:
-        league.train()
         findings = None if config.tournament is None else league.tournament()
+        if findings is None:
+            league.train()
     if findings is not None:
         show(findings, folder, as_json=as_json)
     elif as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def trace(folder: Path) -> dict[str, Any]:
             ],
             "training": ledger.training(name),
             "players": [player.to_json() for player in ledger.players().values()],
-            "standings": to_json(rated, pairs, "difference", names),
+            "standings": json.loads(json.dumps(to_json(rated, pairs, "difference", names))),
             "notes": notes,
             "files": {
                 kind: sorted(path.name for path in (folder / kind).glob("[!.]*"))

@@ -61,7 +61,7 @@ def test_altered_file_is_noticed(run_folder: Path) -> None:
 
 
 def test_altered_action_is_noticed(run_folder: Path) -> None:
-    """An action that was replaced, under a name that fits, comes to another score when it is stepped again."""
+    """An action that was replaced, under a name that fits, comes to another score when it is stepped."""
     with Run.open(run_folder) as run:
         blocks = run.ledger.blocks(run="duel")
         (task,) = [task for task in run.ledger.tasks("duel") if blocks[-1].plan.task == task.index]

@@ -110,6 +110,8 @@ def test_half_a_snapshot_is_no_player(tmp_path: Path) -> None:
         review(LeagueSettings.read("duel", values))
 
 
+# the first use of the market on a machine compiles it
+@pytest.mark.timeout(240)
 def test_every_preset_is_fit() -> None:
     """Presets name what there is."""
     review(read_league("demo"))
