@@ -29,8 +29,8 @@ class Counter(BatchArena):
     """Two seats add their actions to a counter that the seed starts; a match takes `length` steps.
 
     Options: `length`; `pause_s` (the least a step takes), `sleep_s` (before it starts), `talk` (words a
-    step), `fault` (raise, kill, spin, hold) and `at` (the action number that sets it off), `size` of an image
-    that is observed, too.
+    step), `fault` (raise, kill, spin, hold) and `at` (the action number that sets it off), or `faults` (such
+    numbers by fault), `size` of an image that is observed, too.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -42,7 +42,7 @@ class Counter(BatchArena):
         if "sleep_s" in options:
             time.sleep(options["sleep_s"])
         self._lengths = [int(options.get("length", 5))]
-        self._fault, self._at = options.get("fault", ""), options.get("at", 9)
+        self._faults = dict(options.get("faults") or {options.get("fault", ""): options.get("at", 9)})
         self._talk = "talk " * int(options.get("talk", 0))
         self._pause_s = float(options.get("pause_s", 0))
         size = int(options.get("size", 2))
@@ -106,17 +106,22 @@ class Counter(BatchArena):
         return {"count": float(self._count_B[copy]), "process": os.getpid(), "heavy": heavy}
 
     def _misbehave(self, added_BN: NDArray[np.float64]) -> None:
-        if not self._fault or not (added_BN == self._at).any():
-            return
-        if self._fault == "raise":
-            raise ZeroDivisionError("the counter was told to")
-        if self._fault == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self._fault == "hold":
-            # Called through PyDLL, the function keeps the interpreter's lock.
-            ctypes.PyDLL(None).sleep(3600)
-        while self._fault == "spin":
-            time.monotonic()
+        for fault, at in self._faults.items():
+            if fault and (added_BN == at).any():
+                misbehave(fault)
+
+
+def misbehave(fault: str) -> None:
+    """Raise, end, hang with the interpreter's lock (hold), or hang without (spin)."""
+    if fault == "raise":
+        raise ZeroDivisionError("the counter was told to")
+    if fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "hold":
+        # Called through PyDLL, the function keeps the interpreter's lock.
+        ctypes.PyDLL(None).sleep(3600)
+    while fault == "spin":
+        time.monotonic()
 
 
 class Empty(Counter):

@@ -1,0 +1,305 @@
+"""What the hosting benchmark runs in turns: pools of ours, and each peer by its own advice."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+import zmq
+
+from marl.hosting.keys import connect_with, load_keys
+from marl.hosting.wire import guard
+
+if TYPE_CHECKING:
+    from marl.batch import ArenaPool
+    from marl.frame import Frame
+
+
+class Runner(ABC):
+    """Something that makes steps; `rate` says how many a second over so many seconds."""
+
+    @abstractmethod
+    def turn(self) -> int:
+        """Make a few steps; says how many."""
+
+    def begin(self) -> None:
+        """What is done before the first turn of a run."""
+
+    def end(self) -> int:
+        """What is done after the last one; says how many steps that were."""
+        return 0
+
+    def close(self) -> None:
+        """Give everything back."""
+
+    def rate(self, seconds: float) -> tuple[float, float]:
+        """Steps per second, and the seconds from the first message to the last."""
+        began_s = time.perf_counter()
+        self.begin()
+        steps = 0
+        while time.perf_counter() - began_s < seconds:
+            steps += self.turn()
+        steps += self.end()
+        took_s = time.perf_counter() - began_s
+        return steps / took_s, took_s
+
+
+class Pool(Runner):
+    """A pool of ours under random legal actions, drawn here; each group is acted for while the others step."""
+
+    def __init__(self, pool: ArenaPool, *, by_ready: bool = False) -> None:
+        self._pool = pool
+        self._by_ready = by_ready
+        self._rng = np.random.default_rng(0)
+        self._match = 0
+        self._masked = [role for role in pool.spec.roles if role.masked]
+        self._choices = {
+            role.name: np.array([n for leaf in role.action for n in leaf.choices]) for role in pool.spec.roles
+        }
+        self._noise = {
+            role.name: self._rng.random((16, *pool.frames[0].roles[role.name].mask_BNA.shape), np.float32)
+            + 0.01
+            for role in self._masked
+        }
+        self._turns = 0
+        for group in range(pool.groups):
+            orders = pool.orders[group]
+            for action in orders.action.values():
+                action.fill(0)
+            self._follow(group, np.ones(len(orders.next_B), bool))
+            pool.send(group)
+            self._received(group)
+
+    def begin(self) -> None:
+        """All groups are under way."""
+        for group in range(self._pool.groups):
+            self._send(group)
+
+    def turn(self) -> int:
+        """One step of each group, or of those that are ready."""
+        pool = self._pool
+        groups = pool.ready(1.0) if self._by_ready else range(pool.groups)
+        steps = 0
+        for group in groups:
+            steps += len(self._received(group).ticket_B)
+            self._send(group)
+        return steps
+
+    def end(self) -> int:
+        """Nothing is under way."""
+        return sum(len(self._received(group).ticket_B) for group in range(self._pool.groups))
+
+    def close(self) -> None:
+        """End the hosts."""
+        self._pool.close()
+
+    def _received(self, group: int) -> Frame:
+        frame = self._pool.receive(group)
+        started_B = frame.ticket_B == self._pool.orders[group].next_B
+        if started_B.any():
+            self._follow(group, started_B)
+        return frame
+
+    def _follow(self, group: int, copies_B: Any) -> None:  # noqa: ANN401  # a mask of copies
+        orders = self._pool.orders[group]
+        number = int(copies_B.sum())
+        orders.next_B[copies_B] = orders.seed_B[copies_B] = np.arange(self._match, self._match + number)
+        self._match += number
+
+    def _send(self, group: int) -> None:
+        orders, frame = self._pool.orders[group], self._pool.frames[group]
+        self._turns += 1
+        for name, action_BNK in orders.action.items():
+            if name in self._noise:
+                wish_BNA = frame.roles[name].mask_BNA * self._noise[name][self._turns % 16]
+                at = 0
+                for k, choices in enumerate(self._choices[name]):
+                    action_BNK[..., k] = wish_BNA[..., at : at + choices].argmax(-1)
+                    at += choices
+            elif len(self._choices[name]) == action_BNK.shape[-1]:
+                most = self._choices[name]
+                high = int(most[0]) if len(most) == 1 else most
+                action_BNK[...] = self._rng.integers(0, high, action_BNK.shape)
+        self._pool.send(group)
+
+
+class Plain(Runner):
+    """A plain Python loop over PettingZoo parallel environments."""
+
+    def __init__(self, make: Any, copies: int) -> None:  # noqa: ANN401  # a factory of environments
+        self._envs = [make() for _ in range(copies)]
+        self._seats = list(self._envs[0].possible_agents)
+        self._numbers = int(self._envs[0].action_space(self._seats[0]).n)
+        self._rng = np.random.default_rng(0)
+        for seed, env in enumerate(self._envs):
+            env.reset(seed=seed)
+
+    def turn(self) -> int:
+        """One step of each."""
+        drawn = self._rng.integers(0, self._numbers, (len(self._envs), len(self._seats))).tolist()
+        for env, actions in zip(self._envs, drawn, strict=True):
+            env.step(dict(zip(self._seats, actions, strict=True)))
+            if not env.agents:
+                env.reset()
+        return len(self._envs)
+
+
+class PlainTurns(Runner):
+    """A plain Python loop over one PettingZoo AEC game with masks: random legal moves."""
+
+    def __init__(self, make: Any) -> None:  # noqa: ANN401  # a factory of games
+        self._env = make()
+        self._rng = np.random.default_rng(0)
+
+    def turn(self) -> int:
+        """One game."""
+        env, moves = self._env, 0
+        env.reset(seed=int(self._rng.integers(2**31)))
+        for _ in env.agent_iter():
+            observation, _, ended, cut, _ = env.last()
+            over = ended or cut
+            action = None if over else int((observation["action_mask"] * self._rng.random(7)).argmax())
+            env.step(action)
+            moves += not over
+        return moves
+
+
+class Vector(Runner):
+    """A peer's vector environment: `step` and its rows; actions drawn at once from its own action space."""
+
+    def __init__(self, env: Any, *, rows: int, numbers: int, each: int = 1) -> None:  # noqa: ANN401  # a peer's
+        self._env, self._rows, self._numbers, self._each = env, rows, numbers, each
+        self._rng = np.random.default_rng(0)
+        env.reset()
+
+    def turn(self) -> int:
+        """One step of all rows; `each` of them make an environment."""
+        self._env.step(self._rng.integers(0, self._numbers, self._rows))
+        return self._rows // self._each
+
+    def close(self) -> None:
+        """End its processes."""
+        self._env.close()
+
+
+def supersuit_spread(copies: int, processes: int) -> Vector:
+    """SuperSuit's `concat_vec_envs_v1` over mpe2's simple_spread: three rows an environment."""
+    import supersuit
+    from mpe2 import simple_spread_v3
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vector = supersuit.pettingzoo_env_to_vec_env_v1(simple_spread_v3.parallel_env())
+        vector = supersuit.concat_vec_envs_v1(vector, copies, num_cpus=processes, base_class="gymnasium")
+    return Vector(vector, rows=3 * copies, numbers=5, each=3)
+
+
+def gymnasium_cart_pole(copies: int, *, processes: bool) -> Vector:
+    """Gymnasium's vector environments of CartPole-v1: in this process, or a process each with shared memory."""
+    kind = gymnasium.vector.AsyncVectorEnv if processes else gymnasium.vector.SyncVectorEnv
+    return Vector(kind([_cart_pole] * copies), rows=copies, numbers=2)
+
+
+def baselines_cart_pole(copies: int, *, processes: bool) -> Vector:
+    """Stable-Baselines3's vector environments of CartPole-v1."""
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+    kind = SubprocVecEnv if processes else DummyVecEnv
+    return Vector(kind([_cart_pole] * copies), rows=copies, numbers=2)
+
+
+def _cart_pole() -> Any:  # noqa: ANN401  # Gymnasium's
+    return gymnasium.make("CartPole-v1")
+
+
+_ECHO = """
+import sys, zmq
+from pathlib import Path
+from marl.hosting.keys import bind_with, load_keys
+from marl.hosting.wire import guard
+context = zmq.Context()
+socket = context.socket(zmq.DEALER)
+reply = bytes(int(sys.argv[3]))
+if sys.argv[2]:
+    guard(socket)
+    bind_with(socket, load_keys(Path(sys.argv[2])))
+socket.bind(sys.argv[1])
+print(socket.last_endpoint.decode(), flush=True)
+while True:
+    if socket.recv() == b"q":
+        break
+    socket.send(reply, copy=len(reply) < 65536)
+"""
+
+
+class Echo(Runner):
+    """Raw ZeroMQ, ROUTER to DEALER: `there` bytes go, `back` bytes come, so many requests under way at a time."""
+
+    def __init__(self, *, there: int = 1, back: int = 1, ahead: int = 1, keys: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        where = f"ipc://{self._folder.name}/s" if keys is None else "tcp://127.0.0.1:*"
+        half = "" if keys is None else str(keys / "host")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _ECHO, where, half, str(back)], stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        endpoint = self._process.stdout.readline().decode().strip()
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        if keys is not None:
+            guard(self._socket)
+            connect_with(self._socket, load_keys(keys / "owner"))
+        self._socket.connect_routing_id = b"a"
+        self._socket.connect(endpoint)
+        self._request, self._ahead = bytes(there), ahead
+
+    def begin(self) -> None:
+        """So many requests are under way."""
+        for _ in range(self._ahead):
+            self._ask()
+
+    def turn(self) -> int:
+        """One round trip."""
+        self._answer()
+        self._ask()
+        return 1
+
+    def end(self) -> int:
+        """None is under way."""
+        for _ in range(self._ahead):
+            self._answer()
+        return self._ahead
+
+    def close(self) -> None:
+        """End the other side."""
+        self._socket.send_multipart([b"a", b"q"])
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._socket.close(linger=0)
+        self._context.term()
+        self._folder.cleanup()
+
+    def _ask(self) -> None:
+        self._socket.send(b"a", zmq.SNDMORE)
+        self._socket.send(self._request, copy=len(self._request) < 65536)
+
+    def _answer(self) -> None:
+        self._socket.recv()
+        self._socket.recv(copy=False)
+
+
+def close_all(runners: list[Runner]) -> None:
+    """Close them all; a peer that fails at its end has been measured all the same."""
+    for runner in runners:
+        with contextlib.suppress(BrokenPipeError, EOFError):
+            runner.close()

@@ -1,0 +1,100 @@
+"""The toy arenas of the hosting benchmark: a microsecond environment, pixels, and steps that do nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from marl.batch import BatchArena
+from marl.spaces import to_json
+from marl.spec import PARKED, Role, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marl.frame import Frame, Orders
+
+
+class CartPole(BatchArena):
+    """Gymnasium's CartPole-v1 as an arena of one seat: the same object that the peers step, one a copy."""
+
+    def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
+        del options, capacity
+        one = gymnasium.make("CartPole-v1")
+        role = Role(
+            "cart", ("cart_0",), to_json(one.observation_space), to_json(one.action_space), masked=False
+        )
+        self.spec = Spec("cart_pole", "1", {}, (role,), {"all": role.seats})
+
+    def attach(self, frame: Frame, orders: Orders) -> None:
+        """Make the copies."""
+        super().attach(frame, orders)
+        self._envs = [gymnasium.make("CartPole-v1") for _ in range(self.copies)]
+        self._return_B = np.zeros(self.copies)
+        self._rows: list[Any] = [np.zeros(4, np.float32)] * self.copies
+        self._reward = [0.0] * self.copies
+        self._ended = [False] * self.copies
+        self._cut = [False] * self.copies
+
+    def step(self) -> None:
+        """Step each copy, then write all of them at once."""
+        frame, orders, role = self.frame, self.orders, self.frame.roles["cart"]
+        playing_B = (frame.ticket_B != PARKED) & ~orders.restart_B
+        if not playing_B.all():
+            self._reward = [0.0] * self.copies
+            self._ended, self._cut = [False] * self.copies, [False] * self.copies
+        rows, reward, ended, cut = self._rows, self._reward, self._ended, self._cut
+        actions, envs = orders.action["cart"][:, 0, 0].tolist(), self._envs
+        for copy in range(self.copies) if playing_B.all() else np.flatnonzero(playing_B).tolist():
+            rows[copy], reward[copy], ended[copy], cut[copy], _ = envs[copy].step(actions[copy])
+        role.observation[0][:, 0] = rows
+        role.reward_BN[:, 0] = reward
+        self._return_B += reward
+        role.terminated_BN[:, 0] = ended
+        role.truncated_BN[:, 0] = cut
+        frame.steps_B[playing_B] += 1
+        over_B = role.terminated_BN[:, 0] | role.truncated_BN[:, 0]
+        np.copyto(frame.over_B, over_B)
+        frame.ended_B.fill(PARKED)
+        if not playing_B.all() or over_B.any():
+            self._begin(~playing_B | over_B)
+
+    def _begin(self, began_B: Any) -> None:  # noqa: ANN401  # a mask of copies
+        frame, orders, role = self.frame, self.orders, self.frame.roles["cart"]
+        over_B = frame.over_B
+        frame.ended_B[over_B] = frame.ticket_B[over_B]
+        role.score_BN[over_B, 0] = self._return_B[over_B]
+        role.last_observation[0][over_B] = role.observation[0][over_B]
+        frame.ticket_B[began_B] = orders.next_B[began_B]
+        frame.steps_B[began_B & ~over_B] = 0
+        self._return_B[began_B] = 0
+        live_B = frame.ticket_B != PARKED
+        role.alive_BN[:, 0] = role.acting_BN[:, 0] = live_B
+        for copy in np.flatnonzero(began_B & live_B).tolist():
+            self._rows[copy] = self._envs[copy].reset(seed=int(orders.seed_B[copy]) % 2**31)[0]
+            role.observation[0][copy, 0] = self._rows[copy]
+
+
+class Pixels(BatchArena):
+    """Observes `size` x `size` x 4 bytes (or 4 numbers where size is 0); option `paint`: each step writes all."""
+
+    def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
+        del capacity
+        size = int(options.get("size", 0))
+        self._paint = bool(options.get("paint"))
+        seen = spaces.Box(0, 255, (size, size, 4), np.uint8) if size else spaces.Box(0, 1, (4,), np.float32)
+        role = Role("eye", ("eye_0",), to_json(seen), to_json(spaces.Discrete(4)), masked=False)
+        self.spec = Spec("pixels", "1", {}, (role,), {"all": role.seats})
+
+    def step(self) -> None:
+        """Write in place what is observed: all of it, or a number a copy."""
+        frame, orders = self.frame, self.orders
+        seen = frame.roles["eye"].observation[0]
+        frame.ticket_B[...] = orders.next_B
+        if self._paint:
+            seen[...] = orders.action["eye"].reshape(-1, 1, *(1,) * (seen.ndim - 2))
+        else:
+            seen.reshape(len(seen), -1)[:, 0] = orders.action["eye"][:, 0, 0]
