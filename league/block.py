@@ -280,7 +280,13 @@ def plan_matches(block: BlockPlan) -> list[MatchPlan]:
 
 def counted(blocks: Iterable[BlockResult]) -> list[BlockResult]:
     """The blocks that count: whole ones, in the order of their plans, however they come."""
-    return sorted((block for block in blocks if not block.void), key=lambda block: block.plan.order)
+    whole = [block for block in blocks if not block.void]
+    plans = [block.plan for block in whole]
+    places = [(plan.run, plan.task, plan.position) for plan in plans]
+    if len(set(places)) == len(places):
+        return [whole[i] for i in sorted(range(len(whole)), key=places.__getitem__)]
+    # a content hash costs more than all else here: it is asked for only where two plans share a place
+    return sorted(whole, key=lambda block: block.plan.order)
 
 
 def rank_seats(

@@ -48,18 +48,24 @@ class Comparisons:
 
 def compare(blocks: Sequence[BlockResult]) -> Comparisons:
     """Take blocks apart into comparisons; players that met nobody are left out."""
-    found: list[tuple[int, tuple[str, str, str, str], float, float]] = []
+    number: dict[tuple[str, str, str, str], int] = {}
+    place_E, kind_E, points_E, weight_E = [], [], [], []
     for place, block in enumerate(blocks):
+        teams = block.plan.teams
         for match in block.matches:
-            found += [(place, *entry) for entry in _pairs(match, block.plan.teams)]
-    kinds = sorted({kind for _, kind, _, _ in found})
+            for kind, points, weight in _pairs(match, teams):
+                place_E.append(place)
+                kind_E.append(number.setdefault(kind, len(number)))
+                points_E.append(points)
+                weight_E.append(weight)
+    kinds = sorted(number)
     players = tuple(sorted({name for a, b, _, _ in kinds for name in (a, b)}))
     seats = tuple(sorted({name for _, _, s, t in kinds for name in (s, t)}))
     at = {name: i for i, name in enumerate(players)}
     seat_at = {name: len(players) + i for i, name in enumerate(seats)}
-    columns = {kind: i for i, kind in enumerate(kinds)}
-    place_E = np.array([place for place, *_ in found], np.int64)
-    column_E = np.array([columns[kind] for _, kind, _, _ in found], np.int64)
+    column_of = np.empty(len(kinds), np.int64)
+    column_of[[number[kind] for kind in kinds]] = np.arange(len(kinds))
+    where = (np.array(place_E, np.int64), column_of[np.array(kind_E, np.int64)])
     shape = (len(blocks), len(kinds))
     return Comparisons(
         players=players,
@@ -69,8 +75,8 @@ def compare(blocks: Sequence[BlockResult]) -> Comparisons:
         design_DQ=_design(
             [(at[a], at[b], seat_at[s], seat_at[t]) for a, b, s, t in kinds], len(at) + len(seat_at)
         ),
-        points_BD=csr_array((np.array([points for *_, points, _ in found]), (place_E, column_E)), shape),
-        games_BD=csr_array((np.array([weight for *_, weight in found]), (place_E, column_E)), shape),
+        points_BD=csr_array((np.array(points_E), where), shape),
+        games_BD=csr_array((np.array(weight_E), where), shape),
     )
 
 
@@ -111,7 +117,9 @@ def _pairs(
     weight = 2 / len(match.seats)
     for i, one in enumerate(match.seats):
         for two in match.seats[i + 1 :]:
-            if one.player == two.player or teams.get(one.seat, one.seat) == teams.get(two.seat, two.seat):
+            if one.player == two.player:
+                continue
+            if teams and teams.get(one.seat, one.seat) == teams.get(two.seat, two.seat):
                 continue
             a, b = (one, two) if one.player < two.player else (two, one)
             won = 1.0 if a.rank < b.rank else 0.5 if a.rank == b.rank else 0.0
