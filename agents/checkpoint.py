@@ -1,8 +1,8 @@
-"""Checkpoints: modules, optimisers and running statistics of a learner as named arrays, and back."""
+"""Checkpoints: networks, optimisers and running statistics of a learner as named arrays, and back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@runtime_checkable
-class Statistics(Protocol):
-    """Running statistics that can be written down."""
+class Stateful(Protocol):
+    """An optimiser, or running statistics."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything needed to go on."""
@@ -29,7 +28,7 @@ class Statistics(Protocol):
         ...
 
 
-Part = nn.Module | torch.optim.Optimizer | Statistics
+Part = nn.Module | Stateful
 """What a learner keeps."""
 
 
@@ -41,15 +40,9 @@ def pack(parts: Mapping[str, Part]) -> dict[str, NDArray[Any]]:
 
 
 def unpack(parts: Mapping[str, Part], arrays: Mapping[str, NDArray[Any]], where: str) -> None:
-    """Put what `pack` gave back into parts of the same shapes; SnapshotError names what does not fit.
-
-    An optimiser's state may be missing: before its first step it has none.
-    """
+    """Put what `pack` gave back into parts of the same shapes; SnapshotError names what does not fit."""
     expected = {
-        f"{n}.{key}": a.shape
-        for n, p in parts.items()
-        if not _is_optimiser(p)
-        for key, a in _arrays(p).items()
+        f"{name}.{key}": own.shape for name, part in parts.items() for key, own in _arrays(part).items()
     }
     found = {key: array.shape for key, array in arrays.items() if key in expected}
     if found != expected:
@@ -65,8 +58,6 @@ def unpack(parts: Mapping[str, Part], arrays: Mapping[str, NDArray[Any]], where:
         own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
         if isinstance(part, nn.Module):
             part.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in own.items()})
-        elif isinstance(part, torch.optim.Optimizer):
-            _load_optimiser(part, own)
         else:
             part.load({key: array.copy() for key, array in own.items()})
 
@@ -78,22 +69,7 @@ def check(folder: Path, manifest: Mapping[str, Any], expected: Mapping[str, Any]
             raise SnapshotError(f"{folder}: {key}", got=repr(manifest.get(key)), expected=repr(own))
 
 
-def _is_optimiser(part: Part) -> bool:
-    return isinstance(part, torch.optim.Optimizer)
-
-
 def _arrays(part: Part) -> dict[str, NDArray[Any]]:
     if isinstance(part, nn.Module):
         return {key: tensor.numpy() for key, tensor in part.state_dict().items()}
-    if isinstance(part, torch.optim.Optimizer):
-        state = part.state_dict()["state"]
-        return {f"{i}.{key}": tensor.numpy() for i, held in state.items() for key, tensor in held.items()}
     return part.state()
-
-
-def _load_optimiser(optimiser: torch.optim.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
-    held: dict[int, dict[str, torch.Tensor]] = {}
-    for key, array in arrays.items():
-        index, _, field = key.partition(".")
-        held.setdefault(int(index), {})[field] = torch.from_numpy(array.copy())
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": held})

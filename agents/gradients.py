@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from agents.adam import Adam
+
 
 def clip_by_model(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
     """Scale each model's gradient to at most `max_norm`; returns the norms before, shape (P,)."""
@@ -25,19 +27,18 @@ def clip_by_model(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor
 
 
 @contextmanager
-def held_still(
-    parameters: Iterable[nn.Parameter], optimiser: torch.optim.Optimizer, idle: Sequence[int]
-) -> Iterator[None]:
-    """Within it the models `idle` stay: Adam's momentum would move them even with a gradient of zero."""
+def held_still(parameters: Iterable[nn.Parameter], adam: Adam, idle: Sequence[int]) -> Iterator[None]:
+    """Within it the models `idle` stay: momentum would move them even with a gradient of zero."""
     if not idle:
         yield
         return
+    own = {id(parameter) for parameter in parameters}
+    tensors: list[Tensor] = []
+    for parameter, mean, square in zip(adam.parameters, adam.mean, adam.square, strict=True):
+        if id(parameter) in own:
+            tensors += [parameter.data, mean, square]
     rows = torch.tensor(idle)
-    kept: list[tuple[Tensor, Tensor]] = []
-    for parameter in parameters:
-        state = optimiser.state.get(parameter, {})
-        tensors = [parameter.data, *[t for t in state.values() if t.shape == parameter.shape]]
-        kept += [(tensor, tensor[rows].clone()) for tensor in tensors]
+    kept = [(tensor, tensor[rows].clone()) for tensor in tensors]
     try:
         yield
     finally:

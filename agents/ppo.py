@@ -17,6 +17,7 @@ from pydantic import Field
 
 from agents import checkpoint, snapshot
 from agents.actorcritic import ActorCritic
+from agents.adam import Adam
 from agents.distributions import evaluate
 from agents.frozen import write_policy
 from agents.gradients import clip_by_model, held_still
@@ -120,7 +121,7 @@ class PPO:
         self._nets = {name: part.actor for name, part in self._parts.items()}
         self.policy = NetPolicy(spec, self._nets)
         parameters = [parameter for part in self._parts.values() for parameter in part.parameters()]
-        self._optimiser = torch.optim.Adam(parameters, lr=settings.lr, eps=1e-5, fused=True)
+        self._optimiser = Adam(parameters, settings.lr)
 
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """Learn from fragments of its roles; returns means of FIGURES and more, by role if it has several.
@@ -254,10 +255,8 @@ class PPO:
     def _anneal(self) -> float:
         s = self.settings
         share = min(1.0, self.decisions / s.anneal_decisions) if s.anneal_decisions else 0.0
-        lr = s.lr * (1 - share * (1 - s.lr_end))
-        for group in self._optimiser.param_groups:
-            group["lr"] = lr
-        return lr
+        self._optimiser.lr = s.lr * (1 - share * (1 - s.lr_end))
+        return self._optimiser.lr
 
     # what is kept
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from agents.adam import Adam
 from agents.bymodel import ByModel
 from agents.gradients import clip_by_model, held_still
 from agents.minibatches import minibatches
@@ -163,7 +164,7 @@ def test_gradients_are_clipped_by_model() -> None:
 def test_idle_models_stay() -> None:
     """Adam's momentum does not move a model that has nothing to learn from, nor is it lost."""
     mlp = MLP(2, 3, (4,), "tanh", generator())
-    optimiser = torch.optim.Adam(mlp.parameters(), lr=0.1)
+    optimiser = Adam(mlp.parameters(), 0.1)
 
     def step(share: list[float]) -> None:
         optimiser.zero_grad()
@@ -172,9 +173,26 @@ def test_idle_models_stay() -> None:
 
     step([1.0, 1.0])
     weight = next(mlp.parameters())
-    before, momentum = weight.data.clone(), optimiser.state[weight]["exp_avg"].clone()
+    before, momentum = weight.data.clone(), optimiser.mean[0].clone()
     with held_still(mlp.parameters(), optimiser, [1]):
         step([1.0, 0.0])
     assert torch.equal(weight[1], before[1])
-    assert torch.equal(optimiser.state[weight]["exp_avg"][1], momentum[1])
+    assert torch.equal(optimiser.mean[0][1], momentum[1])
     assert not torch.equal(weight[0], before[0])
+
+
+def test_adam_is_torchs() -> None:
+    """Twenty steps on the same gradients, one parameter without any for a while, equal torch.optim's."""
+    ours = [nn.Parameter(torch.randn(3, 2, generator=generator(i))) for i in range(2)]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    adam, reference = Adam(ours, 0.01), torch.optim.Adam(theirs, lr=0.01, eps=1e-5)
+    for step in range(20):
+        for i, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+            gradient = torch.randn(3, 2, generator=generator(100 * step + i))
+            own.grad = other.grad = None if i and step < 5 else gradient
+        adam.step()
+        reference.step()
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own, other, atol=1e-6, rtol=1e-5)
+    adam.zero_grad()
+    assert all(own.grad is None for own in ours)
