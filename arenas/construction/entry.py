@@ -1,0 +1,59 @@
+"""The kernel's entry: the one function that is kept on disk, for all processes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arenas.construction import kernel
+
+Entry = Callable[..., int]
+
+
+@functools.cache
+def entry() -> Entry:
+    """`kernel.step_copies`, its faces and scratch as plain tuples; compiled in some 20 s, loaded in a third of one.
+
+    numba looks for changes in the entry's own file only. The digest of the folder and of what it shares with the
+    market, which the entry closes over, is part of the key under which it is kept.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in [
+        *sorted(here.glob("*.py")),
+        here.parent / "trading" / "draws.py",
+        here.parent / "trading" / "jit.py",
+    ]:
+        digest.update(path.read_bytes())
+    stamp = int(digest.hexdigest()[:12], 16)
+
+    @njit(cache=True, nogil=True)
+    def step_batch(
+        worlds_B: NDArray[np.void],
+        faces: tuple[NDArray[np.generic], ...],
+        rules_V: NDArray[np.void],
+        variant_B: NDArray[np.int64],
+        projects_P: NDArray[np.void],
+        sky_D: NDArray[np.int8],
+        scratch: tuple[NDArray[np.generic], ...],
+        jobs: int,
+    ) -> int:
+        kernel.step_copies(
+            worlds_B,
+            kernel.Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
+            rules_V,
+            variant_B,
+            projects_P,
+            sky_D,
+            kernel.Scratch(*scratch),  # type: ignore[arg-type]  # likewise
+            jobs,
+        )
+        return stamp
+
+    return step_batch

@@ -1,0 +1,167 @@
+"""Projects drawn from a seed, in the manner of ProGen (Kolisch, Sprecher, Drexl 1995).
+
+Network complexity NC: arcs per node, the dummies at both ends counted; resource factor RF: share of the trades that an
+activity needs on average; resource strength RS: capacity between the largest demand (0) and the peak of the
+earliest-start schedule (1). At most three successors and predecessors an activity; days 1..10, demands 1..10.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arenas.construction.network import prepare
+from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
+from arenas.trading.draws import below, uniform
+from arenas.trading.jit import compiled
+
+ENDS, DEGREE, DAYS, UNITS = 3, 3, 10, 10
+"""Activities without predecessor (and successor), most neighbours on a side, longest duration, largest demand."""
+
+
+@compiled
+def generate(
+    rng_1: NDArray[np.uint64],
+    jobs: int,
+    trades: int,
+    complexity: float,
+    factor: float,
+    strength: float,
+    draft: np.void,
+    project: np.void,
+) -> None:
+    """Draw a project into `project`; `draft` is scratch of the same kind."""
+    draft["jobs"], draft["trades"], draft["arcs"] = jobs, trades, 0
+    for job in range(jobs):
+        draft["number"][job] = job + 2
+        draft["duration"][job] = 1 + below(rng_1, DAYS)
+        draft["exposure"][job] = max(0.0, 1.6 * uniform(rng_1) - 0.6)
+        draft["zone"][job] = below(rng_1, 4)
+    _draw_network(rng_1, draft, complexity)
+    _draw_demands(rng_1, draft, factor)
+    for job in range(jobs):
+        for material in range(MATERIALS):
+            uses = below(rng_1, 3) == 0
+            draft["material"][job, material] = draft["duration"][job] * (1 + below(rng_1, 2)) if uses else 0
+    for trade in range(TRADES):
+        draft["capacity"][trade] = 30000
+    prepare(draft, project)
+    _set_capacities(project, strength)
+    for trade in range(TRADES):
+        draft["capacity"][trade] = project["capacity"][trade]
+    prepare(draft, project)
+
+
+@compiled
+def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) -> None:
+    """One predecessor for each later activity, a successor for each earlier one, then arcs that add something."""
+    jobs = draft["jobs"]
+    after = np.zeros(ACTIVITIES, np.int64)
+    before = np.zeros(ACTIVITIES, np.int64)
+    reaches = np.zeros((ACTIVITIES, ACTIVITIES), np.bool_)
+    ends = min(ENDS, jobs)
+    for job in range(ends, jobs):
+        _try_arc(draft, reaches, after, before, _pick(rng_1, after, 0, job), job)
+    for job in range(jobs - ends):
+        if after[job] == 0:
+            _try_arc(draft, reaches, after, before, job, _pick(rng_1, before, max(job + 1, ends), jobs))
+    firsts, lasts = 0, 0
+    for job in range(jobs):
+        firsts += before[job] == 0
+        lasts += after[job] == 0
+    wanted = math.floor(complexity * (jobs + 2) + 0.5) - firsts - lasts
+    for _ in range(60 * jobs):
+        if draft["arcs"] >= wanted:
+            break
+        first = below(rng_1, jobs)
+        second = below(rng_1, jobs)
+        if first < second and second >= ends and first < jobs - ends:
+            _try_arc(draft, reaches, after, before, first, second)
+
+
+@compiled
+def _pick(rng_1: NDArray[np.uint64], used: NDArray[np.int64], first: int, last: int) -> int:
+    """A uniform choice among first..last-1 with fewer than DEGREE neighbours; -1: there is none."""
+    free = 0
+    for job in range(first, last):
+        free += used[job] < DEGREE
+    if free == 0:
+        return -1
+    chosen = below(rng_1, free)
+    for job in range(first, last):
+        if used[job] < DEGREE:
+            if chosen == 0:
+                return job
+            chosen -= 1
+    return -1
+
+
+@compiled
+def _try_arc(
+    draft: np.void,
+    reaches: NDArray[np.bool_],
+    after: NDArray[np.int64],
+    before: NDArray[np.int64],
+    first: int,
+    second: int,
+) -> None:
+    """Add an arc unless a degree is full, or it, or one that is there, would become redundant."""
+    if (
+        first < 0
+        or second < 0
+        or after[first] >= DEGREE
+        or before[second] >= DEGREE
+        or reaches[first, second]
+    ):
+        return
+    jobs = draft["jobs"]
+    for arc in range(draft["arcs"]):
+        a, b = draft["arc"][arc, 0], draft["arc"][arc, 1]
+        if (a == first or reaches[a, first]) and (b == second or reaches[second, b]):
+            return
+    draft["arc"][draft["arcs"], 0] = first
+    draft["arc"][draft["arcs"], 1] = second
+    draft["arcs"] += 1
+    after[first] += 1
+    before[second] += 1
+    for a in range(first + 1):
+        if a == first or reaches[a, first]:
+            reaches[a, second] = True
+            for b in range(second + 1, jobs):
+                if reaches[second, b]:
+                    reaches[a, b] = True
+
+
+@compiled
+def _draw_demands(rng_1: NDArray[np.uint64], draft: np.void, factor: float) -> None:
+    """Every activity needs a trade; further pairs until the factor is reached."""
+    jobs, trades = draft["jobs"], draft["trades"]
+    for job in range(jobs):
+        for trade in range(TRADES):
+            draft["demand"][job, trade] = 0
+        draft["demand"][job, below(rng_1, trades)] = 1 + below(rng_1, UNITS)
+    pairs, wanted = jobs, math.floor(factor * jobs * trades + 0.5)
+    while pairs < wanted:
+        job, trade = below(rng_1, jobs), below(rng_1, trades)
+        if draft["demand"][job, trade] == 0:
+            draft["demand"][job, trade] = 1 + below(rng_1, UNITS)
+            pairs += 1
+
+
+@compiled
+def _set_capacities(project: np.void, strength: float) -> None:
+    """Capacity = least + RS (peak - least), rounded; the peak is that of the earliest-start schedule."""
+    jobs = project["jobs"]
+    for trade in range(project["trades"]):
+        least, peak = 1, 1
+        for day in range(project["critical"]):
+            load = 0
+            for job in range(jobs):
+                if project["head"][job] <= day < project["head"][job] + project["duration"][job]:
+                    load += project["demand"][job, trade]
+            peak = max(peak, load)
+        for job in range(jobs):
+            least = max(least, project["demand"][job, trade])
+        project["capacity"][trade] = least + math.floor(strength * (peak - least) + 0.5)

@@ -1,0 +1,166 @@
+"""What follows from a network: order of latest finish, critical path, all successors, loads.
+
+Axes: J activities, K trades, A arcs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
+from arenas.trading.jit import compiled
+
+_ONE = np.uint64(1)
+
+
+@compiled
+def prepare(draft: np.void, project: np.void) -> bool:
+    """Fill `project` from a draft's activities and arcs, renumbered by (latest finish, number); False: a circle.
+
+    Afterwards a scan in index order is a scan in order of latest finish.
+    """
+    if not _analyse(draft):
+        return False
+    jobs, trades, arcs = draft["jobs"], draft["trades"], draft["arcs"]
+    place = np.zeros(ACTIVITIES, np.int64)
+    source = np.zeros(ACTIVITIES, np.int64)
+    for job in range(jobs):
+        key = draft["duration"][job] - draft["tail"][job]
+        at = job
+        while at > 0:
+            other = source[at - 1]
+            other_key = draft["duration"][other] - draft["tail"][other]
+            if other_key < key or (other_key == key and draft["number"][other] < draft["number"][job]):
+                break
+            source[at] = other
+            at -= 1
+        source[at] = job
+    for at in range(jobs):
+        place[source[at]] = at
+    project["jobs"], project["trades"], project["arcs"] = jobs, trades, arcs
+    for trade in range(TRADES):
+        project["capacity"][trade] = draft["capacity"][trade] if trade < trades else 0
+    for at in range(jobs):
+        job = source[at]
+        project["duration"][at] = draft["duration"][job]
+        project["number"][at] = draft["number"][job]
+        project["exposure"][at] = draft["exposure"][job]
+        project["zone"][at] = draft["zone"][job]
+        for trade in range(TRADES):
+            project["demand"][at, trade] = draft["demand"][job, trade]
+        for material in range(MATERIALS):
+            project["material"][at, material] = draft["material"][job, material]
+    for arc in range(arcs):
+        project["arc"][arc, 0] = place[draft["arc"][arc, 0]]
+        project["arc"][arc, 1] = place[draft["arc"][arc, 1]]
+    _analyse(project)
+    _measure(project)
+    return True
+
+
+@compiled
+def _analyse(project: np.void) -> bool:
+    """Neighbours, a topological order, heads, tails and the critical path; False where there is a circle."""
+    jobs = project["jobs"]
+    _neighbours(project)
+    missing = np.zeros(ACTIVITIES, np.int64)
+    count = 0
+    order = project["order"]
+    for job in range(jobs):
+        project["head"][job] = 0
+        missing[job] = project["before_at"][job + 1] - project["before_at"][job]
+        if missing[job] == 0:
+            order[count] = job
+            count += 1
+    critical, at = 0, 0
+    while at < count:
+        job = order[at]
+        at += 1
+        end = project["head"][job] + project["duration"][job]
+        critical = max(critical, end)
+        for i in range(project["after_at"][job], project["after_at"][job + 1]):
+            after = project["after"][i]
+            project["head"][after] = max(project["head"][after], end)
+            missing[after] -= 1
+            if missing[after] == 0:
+                order[count] = after
+                count += 1
+    if count < jobs:
+        return False
+    project["critical"], project["total"] = critical, 0
+    for back in range(jobs):
+        job = order[jobs - 1 - back]
+        longest = 0
+        for i in range(project["after_at"][job], project["after_at"][job + 1]):
+            longest = max(longest, project["tail"][project["after"][i]])
+        project["tail"][job] = longest + project["duration"][job]
+        project["total"] += project["duration"][job]
+    return True
+
+
+@compiled
+def _neighbours(project: np.void) -> None:
+    """Successors and predecessors, from the arcs."""
+    jobs, arcs = project["jobs"], project["arcs"]
+    _gather(project["arc"], arcs, jobs, 0, project["after_at"], project["after"])
+    _gather(project["arc"], arcs, jobs, 1, project["before_at"], project["before"])
+
+
+@compiled
+def _gather(
+    arc_A2: NDArray[np.int16], arcs: int, jobs: int, end: int, at: NDArray[np.int16], found: NDArray[np.int16]
+) -> None:
+    """The other ends of the arcs whose `end` is each activity, in the order of the arcs."""
+    for job in range(jobs + 1):
+        at[job] = 0
+    for arc in range(arcs):
+        at[arc_A2[arc, end] + 1] += 1
+    for job in range(jobs):
+        at[job + 1] += at[job]
+    filled = np.zeros(ACTIVITIES, np.int64)
+    for arc in range(arcs):
+        job = arc_A2[arc, end]
+        found[at[job] + filled[job]] = arc_A2[arc, 1 - end]
+        filled[job] += 1
+
+
+@compiled
+def _measure(project: np.void) -> None:
+    """All successors, GRPW weights, shares and the loads behind each activity."""
+    jobs, trades = project["jobs"], project["trades"]
+    reach, words = project["reach"], ACTIVITIES // 64
+    for job in range(jobs):
+        project["needs"][job] = 0
+        project["most_share"][job] = project["sum_share"][job] = 0.0
+        for trade in range(trades):
+            share = project["demand"][job, trade] / max(project["capacity"][trade], 1)
+            project["share"][job, trade] = share
+            project["most_share"][job] = max(project["most_share"][job], share)
+            project["sum_share"][job] += share
+            project["needs"][job] += project["demand"][job, trade] > 0
+    load = np.zeros(TRADES, np.float64)
+    for back in range(jobs):
+        job = project["order"][jobs - 1 - back]
+        for word in range(words):
+            reach[job, word] = 0
+        weight = int(project["duration"][job])
+        for i in range(project["after_at"][job], project["after_at"][job + 1]):
+            after = int(project["after"][i])
+            weight += project["duration"][after]
+            for word in range(words):
+                reach[job, word] |= reach[after, word]
+            reach[job, after // 64] |= _ONE << np.uint64(after % 64)
+        behind = 0
+        for trade in range(trades):
+            load[trade] = 0.0
+        for other in range(jobs):
+            if (reach[job, other // 64] >> np.uint64(other % 64)) & _ONE:
+                behind += 1
+                for trade in range(trades):
+                    load[trade] += project["duration"][other] * project["share"][other, trade]
+        heaviest = 0.0
+        for trade in range(trades):
+            heaviest = max(heaviest, load[trade])
+        project["behind"][job], project["weight"][job] = behind, weight
+        project["load_behind"][job] = heaviest

@@ -1,0 +1,259 @@
+"""A day on a site, and what foremen see and may do there beside the pure problem.
+
+Axes: X places of the ready list, N seats, O observation, A choices, D days.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arenas.construction.crews import leave_insolvent, rest, toil
+from arenas.construction.record import MATERIALS, TRADES
+from arenas.construction.supply import begin_supply, in_stock, may_order, on_its_way, order, take, turn_supply
+from arenas.construction.weather import BAD, WET, YEAR, begin_sky, turn_sky
+from arenas.construction.world import AHEAD, SEATS, WAITING, complete, make_ready, release, start_unstaffed
+from arenas.trading.draws import uniform
+from arenas.trading.jit import compiled
+
+EXPOSED, REWORK, PAYMENT_DAYS, OVERHEAD = 0.5, 0.3, 20, 1.0
+"""Exposure from which bad weather forbids a start; share of the days that rework takes; days between payments; daily cost."""
+COMMON = (
+    *("wet", "bad", "wet_1", "bad_1", "wet_2", "bad_2", "wet_3", "bad_3", "season_sin", "season_cos"),
+    *("concrete", "steel", "wood", "concrete_coming", "steel_coming", "wood_coming"),
+    *("concrete_price", "steel_price", "wood_price", "cash", "budget_left", "days_to_due"),
+    *("schedule_index", "cost_index", "incidents", "crews_left", "briefed", "stopped"),
+)
+OWN = ("tired", "hours", "account", "broken", "workers_out", "supplier")
+SLOT = ("exposure", "crowd", "in_stock", "rework")
+"""What a site adds to the observation: the same for all, of the crew, and of each slot."""
+_COMMON, _OWN, _SLOT = len(COMMON), len(OWN), len(SLOT)
+
+
+@compiled
+def begin_site(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> None:
+    """Rested crews, an empty store but for a lot of each, some cash, a first day."""
+    for seat in range(SEATS):
+        world["tired"][seat] = world["hours"][seat] = world["account"][seat] = 0.0
+        world["crew_over"][seat] = world["crew_busy"][seat] = 0
+    for trade in range(TRADES):
+        world["broken"][trade] = world["gone"][trade] = 0
+        for case in range(world["out"].shape[1]):
+            world["out"][trade, case, 0] = world["out"][trade, case, 1] = 0
+    world["cash"] = 0.1 * rules["budget"]
+    world["cost"] = world["earned"] = world["paid"] = world["worker_days"] = world["units"] = 0.0
+    world["briefed"] = world["stopped"] = world["incidents"] = world["reworks"] = world["breakdowns"] = 0
+    world["overrun"] = world["wet_days"] = world["left_early"] = world["finished"] = world["told"] = 0
+    project = world["project"]
+    for trade in range(project["trades"]):
+        world["units"] += world["work"][trade]
+    for job in range(project["jobs"]):
+        world["defects"][job], world["pace"][job] = 0.0, 1.0
+        if rules["duration_noise"] > 0:
+            a, b, c = uniform(world["rng"]), uniform(world["rng"]), uniform(world["rng"])
+            beta = max(min(a, b), min(max(a, b), c))
+            world["pace"][job] = 1.0 / (1.0 + rules["duration_noise"] * (2.0 * beta - 1.0))
+    if rules["site"]:
+        begin_supply(world, rules)
+        begin_sky(world, rules, sky_D)
+
+
+@compiled
+def allowed(world: np.void, rules: np.void, job: int) -> bool:
+    """Whether weather, equipment and stock let an activity start."""
+    if not rules["site"]:
+        return True
+    project = world["project"]
+    if world["stopped"] > 0 or (world["sky"][0] & BAD and project["exposure"][job] > EXPOSED):
+        return False
+    for trade in range(project["trades"]):
+        if world["broken"][trade] > 0 and project["demand"][job, trade] > 0:
+            return False
+    return in_stock(world, rules, job)
+
+
+@compiled
+def take_materials(world: np.void, rules: np.void, job: int) -> None:
+    """Take what an activity needs from the store."""
+    take(world, rules, job)
+
+
+@compiled
+def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> int:
+    """Strike out what is not allowed; returns how many can still start."""
+    count = 0
+    for at in range(world["ready_count"]):
+        startable_X[at] = startable_X[at] and allowed(world, rules, world["ready"][at])
+        count += startable_X[at]
+    return count
+
+
+@compiled
+def command(world: np.void, rules: np.void, seat: int, number: int) -> None:
+    """An order of material, or a safety briefing for the day."""
+    if number < MATERIALS:
+        if may_order(world, rules, number):
+            order(world, rules, number)
+    else:
+        world["briefed"] = 1
+
+
+@compiled
+def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
+    """Work for a day, inspect what is finished, and let the night pass. Returns points."""
+    before = world["earned"]
+    expected = toil(world, rules)
+    world["wet_days"] += (world["sky"][0] & WET) > 0
+    world["day"] += 1
+    points = -rules["safety_weight"] * expected
+    points -= rules["quality_weight"] * _inspect(world, rules)
+    if world["units"] > 0:
+        points += rules["progress_weight"] * (world["earned"] - before) / world["units"]
+    if world["day"] > world["due"]:
+        points -= rules["late_weight"]
+    world["cost"] += OVERHEAD
+    world["cash"] -= OVERHEAD
+    over = world["done"] == world["project"]["jobs"]
+    if (world["day"] % PAYMENT_DAYS == 0 or over) and world["units"] > 0:
+        share = world["earned"] / world["units"]
+        world["cash"] += rules["budget"] * (share - world["paid"])
+        world["paid"] = share
+    rest(world, rules)
+    turn_supply(world, rules)
+    turn_sky(world, rules, sky_D)
+    world["briefed"] = 0
+    for at in range(world["ready_count"]):
+        world["signed"][world["ready"][at]] = 0
+    start_unstaffed(world)
+    return points
+
+
+@compiled
+def _inspect(world: np.void, rules: np.void) -> float:
+    """What is finished is done, or has to be done again in part; returns the share of all work that is to be redone."""
+    project, running = world["project"], world["running"]
+    redone, at = 0.0, 0
+    while at < world["running_count"]:
+        job = running[at]
+        if world["remaining"][job] > 1e-9:
+            at += 1
+            continue
+        if world["rework"][job] == 0 and uniform(world["rng"]) < world["defects"][job]:
+            release(world, at)
+            again = math.ceil(REWORK * project["duration"][job])
+            world["status"][job], world["remaining"][job], world["rework"][job] = WAITING, again, 1
+            world["signed"][job] = 0
+            world["reworks"] += 1
+            for trade in range(project["trades"]):
+                units = again * project["demand"][job, trade]
+                world["work"][trade] += units
+                world["earned"] -= units
+                redone += units
+            make_ready(world, job)
+        else:
+            complete(world, at)
+            at = 0
+    return redone / world["units"] if world["units"] > 0 else 0.0
+
+
+@compiled
+def reckon(world: np.void, rules: np.void) -> float:
+    """Points of a step that are not of a day's work: incidents, overrun, completion. Crews that are insolvent leave."""
+    points = -rules["incident_weight"] * (world["incidents"] - world["told"])
+    world["told"] = world["incidents"]
+    if world["cost"] > rules["budget"] and not world["overrun"]:
+        world["overrun"] = 1
+        points -= rules["overrun_weight"]
+    if world["done"] == world["project"]["jobs"] and not world["finished"]:
+        world["finished"] = 1
+        points += rules["completion_weight"]
+        points += rules["late_weight"] * max(world["due"] - world["day"], 0)
+    leave_insolvent(world, rules)
+    return points
+
+
+@compiled
+def write_common(world: np.void, rules: np.void, general_O: NDArray[np.float32], base: int) -> None:
+    """COMMON, from `base` on."""
+    for ahead in range(AHEAD):
+        code = world["forecast"][ahead]
+        general_O[base + 2 * ahead] = (code & WET) > 0
+        general_O[base + 2 * ahead + 1] = (code & BAD) > 0
+    at = base + 2 * AHEAD
+    angle = 2.0 * math.pi * (world["calendar"] % YEAR) / YEAR
+    general_O[at], general_O[at + 1] = math.sin(angle), math.cos(angle)
+    at += 2
+    for material in range(MATERIALS):
+        general_O[at + material] = world["stock"][material] / rules["lot"]
+        general_O[at + MATERIALS + material] = on_its_way(world, material) / rules["lot"]
+        general_O[at + 2 * MATERIALS + material] = world["price"][material]
+    at += 3 * MATERIALS
+    general_O[at] = world["cash"] / rules["budget"]
+    general_O[at + 1] = 1.0 - world["cost"] / rules["budget"]
+    general_O[at + 2] = (world["due"] - world["day"]) / 50.0
+    planned = min(world["day"] / max(world["due"], 1), 1.0)
+    earned = world["earned"] / world["units"] if world["units"] > 0 else 1.0
+    general_O[at + 3] = min(earned / planned, 3.0) if planned > 0 else 1.0
+    general_O[at + 4] = min(earned * rules["budget"] / max(world["cost"], 1.0), 3.0)
+    general_O[at + 5] = world["incidents"] / 4.0
+    general_O[at + 6] = world["live"] / rules["seats"]
+    general_O[at + 7] = world["briefed"]
+    general_O[at + 8] = world["stopped"]
+
+
+@compiled
+def write_site(
+    world: np.void,
+    rules: np.void,
+    seat: int,
+    trade: int,
+    general_O: NDArray[np.float32],
+    common: int,
+    out_O: NDArray[np.float32],
+    base: int,
+    mask_A: NDArray[np.uint8],
+) -> bool:
+    """COMMON, OWN and each slot's SLOT, from `base` on; orders and briefing in the mask. Returns if one is legal."""
+    project, count = world["project"], _COMMON
+    for i in range(count):
+        out_O[base + i] = general_O[common + i]
+    at = base + count
+    supplier = True
+    for other in range(seat):
+        supplier = supplier and not world["alive"][other]
+    away = 0
+    for case in range(world["out"].shape[1]):
+        if world["out"][trade, case, 1] > 0:
+            away += world["out"][trade, case, 0]
+    out_O[at] = world["tired"][seat]
+    out_O[at + 1] = world["hours"][seat] / 40.0
+    out_O[at + 2] = world["account"][seat] / rules["crew_credit"]
+    out_O[at + 3] = world["broken"][trade] / 2.0
+    out_O[at + 4] = away / max(project["capacity"][trade], 1)
+    out_O[at + 5] = supplier
+    at += _OWN
+    for slot in range(rules["slots"]):
+        if slot < world["slots"][trade]:
+            job = world["ready"][world["slot"][trade, slot]]
+            crowd = 0
+            for i in range(world["running_count"]):
+                crowd += project["zone"][world["running"][i]] == project["zone"][job]
+            out_O[at] = project["exposure"][job]
+            out_O[at + 1] = crowd / 4.0
+            out_O[at + 2] = in_stock(world, rules, job)
+            out_O[at + 3] = world["rework"][job]
+        else:
+            for i in range(_SLOT):
+                out_O[at + i] = 0.0
+        at += _SLOT
+    first = 1 + rules["slots"] * rules["modes"]
+    some = False
+    for material in range(MATERIALS):
+        legal = supplier and may_order(world, rules, material)
+        mask_A[first + material] = legal
+        some = some or legal
+    briefing = world["briefed"] == 0 and world["running_count"] > 0 and rules["hazard_scale"] > 0
+    mask_A[first + MATERIALS] = briefing
+    return some or briefing
