@@ -71,7 +71,7 @@ class ActionCodec:
         only = self.leaves[0].kind if len(self.leaves) == 1 and space["k"] not in {"dict", "tuple"} else ""
         self._n = int(space["n"]) if only == "discrete" else 0
         self._start = int(space["st"]) if only == "discrete" else 0
-        self._array = only in {"box", "multidiscrete", "multibinary"}
+        self._array = only in {"box", "multidiscrete", "multibinary"} and self.leaves[0].shape != ()
 
     def encode(self, value: Any, out_K: NDArray[Any], where: str) -> None:  # noqa: ANN401  # the arena's space
         """Write one action as a row; ActionError says what does not fit."""
@@ -167,12 +167,12 @@ class ActionCodec:
             row_K[at:end] = flat.ravel()
             row_K[at:end] -= self.start_K[at:end]
             if not np.isfinite(row_K[at:end]).all():
-                raise ActionError(where, got=f"action {leaf_value!r}", expected="finite numbers")
+                raise ActionError(where, got=f"action {_shown(leaf_value)}", expected="finite numbers")
             if self.whole_K[at:end].any() and (row_K[at:end] != np.floor(row_K[at:end])).any():
-                raise ActionError(where, got=f"action {leaf_value!r}", expected="whole numbers")
+                raise ActionError(where, got=f"action {_shown(leaf_value)}", expected="whole numbers")
             if (row_K[at:end] < self.low_K[at:end]).any() or (row_K[at:end] > self.high_K[at:end]).any():
                 raise ActionError(
-                    where, got=f"action {leaf_value!r}", expected=f"a value of {from_json(part)}"
+                    where, got=f"action {_shown(leaf_value)}", expected=f"a value of {from_json(part)}"
                 )
             at = end
         return row_K
@@ -182,7 +182,7 @@ class ActionCodec:
             return flatten(self.space, value)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ActionError(
-                where, got=f"{value!r}", expected=f"an action of {from_json(self.space)}"
+                where, got=f"{_shown(value)}", expected=f"an action of {from_json(self.space)}"
             ) from error
 
     def _check_count(self) -> None:
@@ -205,10 +205,15 @@ def _as_array(value: Any, where: str) -> NDArray[Any]:  # noqa: ANN401  # a user
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ActionError(where, got=f"action {value!r}", expected="an array of numbers") from error
+        raise ActionError(where, got=f"action {_shown(value)}", expected="an array of numbers") from error
     if array.dtype.kind not in "biuf":
-        raise ActionError(where, got=f"action {value!r}", expected="finite numbers")
+        raise ActionError(where, got=f"action {_shown(value)}", expected="finite numbers")
     return array
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # a user's value
+    """A value in one line."""
+    return " ".join(repr(value).split())[:200]
 
 
 def _dtype(part: Json) -> np.dtype[Any]:

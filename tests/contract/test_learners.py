@@ -70,7 +70,7 @@ class Softmax:
 
 
 class Tally:
-    """The smallest learner: a choice's weight moves with the rewards it brought, and with noise of its own."""
+    """The smallest learner: a choice's weight moves with the rewards it brought, and with its own noise."""
 
     Settings = Settings
 
