@@ -155,8 +155,9 @@ def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a Petting
     result = source
     for entry in names:
         name, _, arguments = entry.partition(":")
-        if not hasattr(supersuit, name):
-            raise UnknownNameError("wrap", name, [known for known in dir(supersuit) if known[-1:].isdigit()])
+        known = [wrapper for wrapper in dir(supersuit) if wrapper[-1:].isdigit()]
+        if name not in known:
+            raise UnknownNameError("wrap", name, known)
         try:
             result = getattr(supersuit, name)(
                 result, *[_literal(text) for text in arguments.split(",") if text]
