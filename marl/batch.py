@@ -128,10 +128,17 @@ class LocalPool(ArenaPool):
     def send(self, group: int = 0) -> None:
         """Step a group now."""
         self._arenas[group].step()
+        self._sent.add(group)
 
     def receive(self, group: int = 0) -> Frame:
         """The frame of the step that `send` made."""
+        self._sent.discard(group)
         return self.frames[group]
+
+    def ready(self, wait_s: float = 0.0) -> list[int]:
+        """The groups that were sent: their step is done."""
+        del wait_s
+        return sorted(self._sent)
 
     def view(self, group: int, copy: int) -> dict[str, Any]:
         """What a spectator may see of a copy."""

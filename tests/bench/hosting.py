@@ -2,29 +2,22 @@
 
 python tests/bench/hosting.py [--quick] [--json]
 
-Where other work keeps the cores busy, a ratio of wall-clock rates says little about processes side by side; the
-rows "per CPU-second" count what each side really got. PufferLib 3.0.0 does not install from its index (its sdist
-fetches a library of its own, and pins numpy < 2), so its row stays empty.
+Where other work keeps the cores busy, a ratio of wall-clock rates says little about processes side by side;
+the rows "per CPU-second" count what each side really got. PufferLib 3.0.0 does not install from its index (it
+builds against a library that it fetches from elsewhere, and pins numpy < 2), so its row stays empty.
 """
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-
 import contextlib
 import importlib
+import os
+import socket
 import statistics
-import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from marl.errors import MarlError
 from marl.hosting import HostPool, make_pool
@@ -230,7 +223,7 @@ class _Bare(Runner):
 
 
 def wire(rounds: int, seconds: float) -> list[Row]:
-    """tcp with CURVE: images of 16 copies a step, two steps under way; raw ZeroMQ moves as many bytes."""
+    """TCP with CURVE: images of 16 copies a step, two steps under way; raw ZeroMQ moves as many bytes."""
     with tempfile.TemporaryDirectory() as folder:
         host_half, owner_half = make_keys(Path(folder) / "keys")
         keeper = Keeper(f"tcp://127.0.0.1:{_free_port()}", 1, host_half)
@@ -254,8 +247,6 @@ def wire(rounds: int, seconds: float) -> list[Row]:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 import warnings
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
     from marl.frame import Frame
 
 
-class Runner(ABC):
+class Runner:
     """Something that makes steps; `rate` says how many a second over so many seconds."""
 
-    @abstractmethod
     def turn(self) -> int:
         """Make a few steps; says how many."""
+        raise NotImplementedError
 
     def begin(self) -> None:
         """What is done before the first turn of a run."""
@@ -54,7 +53,7 @@ class Runner(ABC):
 
 
 class Pool(Runner):
-    """A pool of ours under random legal actions, drawn here; each group is acted for while the others step."""
+    """A pool of ours under random legal actions, drawn here; groups are acted for while others step."""
 
     def __init__(self, pool: ArenaPool, *, by_ready: bool = False) -> None:
         self._pool = pool
@@ -204,7 +203,7 @@ def supersuit_spread(copies: int, processes: int) -> Vector:
 
 
 def gymnasium_cart_pole(copies: int, *, processes: bool) -> Vector:
-    """Gymnasium's vector environments of CartPole-v1: in this process, or a process each with shared memory."""
+    """Gymnasium's vector environments of CartPole-v1: in this process, or a process each, memory shared."""
     kind = gymnasium.vector.AsyncVectorEnv if processes else gymnasium.vector.SyncVectorEnv
     return Vector(kind([_cart_pole] * copies), rows=copies, numbers=2)
 
@@ -242,7 +241,7 @@ while True:
 
 
 class Echo(Runner):
-    """Raw ZeroMQ, ROUTER to DEALER: `there` bytes go, `back` bytes come, so many requests under way at a time."""
+    """Raw ZeroMQ, ROUTER to DEALER: `there` bytes go, `back` bytes come, `ahead` requests are under way."""
 
     def __init__(self, *, there: int = 1, back: int = 1, ahead: int = 1, keys: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory()

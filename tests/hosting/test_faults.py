@@ -6,6 +6,8 @@ import errno
 import logging
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING
@@ -110,10 +112,10 @@ def test_a_finished_step_is_kept_when_its_host_dies_afterwards() -> None:
         assert list(driver.step(1).lost_B) == [True, True, False, False]
 
 
-@pytest.mark.parametrize("how", ["stopped", "spinning"])
+@pytest.mark.parametrize("how", ["stopped", "spinning", "holding"])
 def test_a_host_that_hangs_is_replaced_at_the_deadline(how: str) -> None:
-    """A host that is stopped (SIGSTOP) or in an endless loop is killed when the step's time is up."""
-    ref = counter(length=50, fault="spin", at=FAULTY)
+    """A host that is stopped, in an endless loop, or never lets go of its lock is killed when time is up."""
+    ref = counter(length=50, fault="hold" if how == "holding" else "spin", at=FAULTY)
     with HostPool(ref, hosts=2, copies=4, groups=1, step_timeout_s=0.5) as pool:
         driver = Driver(pool)
         playing = list(driver.step().ticket_B)
@@ -146,6 +148,50 @@ def test_a_short_pause_loses_nothing() -> None:
         frame = driver.take(0)
         assert not frame.lost_B.any()
         assert list(frame.steps_B) == [1] * 4
+
+
+@pytest.mark.parametrize(("plane", "how"), [("memory", "stopped"), ("frames", "spinning")])
+def test_a_host_that_hangs_is_suspect_before_it_is_given_up(
+    plane: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Within 2 s of its silence a log line says which host, and whether it is stopped; it is not lost yet."""
+    ref = counter(length=50, fault="spin", at=FAULTY)
+    with HostPool(ref, hosts=2, copies=4, groups=1, plane=plane, step_timeout_s=2.5) as pool:
+        driver = Driver(pool)
+        driver.step()
+        pool.orders[0].action["adder"][...] = 1
+        if how == "stopped":
+            os.kill(process_of(pool, 2), signal.SIGSTOP)
+        else:
+            pool.orders[0].action["adder"][2] = FAULTY
+        began_s = time.monotonic()
+        pool.send(0)
+        while not pool.metrics()["host_1/suspicions"]:
+            assert pool.ready(0.01) == []
+        assert time.monotonic() - began_s < 2
+        said = [record.getMessage() for record in caplog.records if "suspect" in record.getMessage()]
+        assert len(said) == 1
+        assert said[0].startswith("host 1 is suspect: " + ("stopped" if how == "stopped" else ""))
+        assert pool.metrics()["host_1/restarts"] == 0
+        assert list(pool.receive(0).lost_B) == [False, False, True, True]
+
+
+def test_a_suspect_that_answers_is_cleared(caplog: pytest.LogCaptureFixture) -> None:
+    """A pause longer than suspicion but shorter than the deadline loses nothing, and both are told."""
+    with HostPool(counter(length=50), hosts=1, copies=2, groups=1) as pool:
+        driver = Driver(pool)
+        driver.step()
+        victim = process_of(pool, 0)
+        os.kill(victim, signal.SIGSTOP)
+        driver.act(0)
+        while not pool.metrics()["host_0/suspicions"]:
+            pool.ready(0.01)
+        os.kill(victim, signal.SIGCONT)
+        frame = driver.take(0)
+        assert not frame.lost_B.any()
+        assert list(frame.steps_B) == [1, 1]
+        assert "host 0 answers again" in caplog.records[-1].getMessage()
+        assert pool.metrics()["host_0/restarts"] == 0
 
 
 def test_an_arena_that_raises_tells_where_and_what() -> None:
@@ -255,6 +301,40 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         HostPool(counter(), hosts=1, copies=2, groups=1)
     assert host_processes() == set()
     assert descriptors() <= before
+
+
+def test_a_limit_on_memory_files_is_told(root: Path) -> None:
+    """Where the system really refuses the room, the owner gets the same error, and ends without a host."""
+    code = (
+        "import resource\n"
+        "from marl.hosting import HostPool\n"
+        "from tests.hosting.driving import counter\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "HostPool(counter(size=200), hosts=1, copies=64, groups=1)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=False, text=True
+    )
+    assert ended.returncode == 1
+    assert "HostError: hosting: shared memory: got File too large for" in ended.stderr
+    assert "expected room for the arrays of all groups. Use fewer copies" in ended.stderr
+
+
+def test_leftovers_of_killed_runs_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of a process that is gone goes when the next pool starts; fresh ones and live ones stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    old, fresh, live = (
+        tmp_path / f"marl-host-{name}" for name in (f"{gone.pid}-a", f"{gone.pid}-b", f"{os.getpid()}-c")
+    )
+    for folder in (old, fresh, live):
+        folder.mkdir()
+        (folder / "s").touch()
+    for folder in (old, live):
+        os.utime(folder, (0, 0))
+    with HostPool(counter(), hosts=1, copies=2, groups=1):
+        assert sorted(tmp_path.iterdir()) == sorted([fresh, live])
 
 
 def test_an_arena_that_talks_a_lot_blocks_nobody(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -53,6 +55,45 @@ def test_groups_are_stepped_independently() -> None:
         frame = driver.take(0)
         assert list(frame.steps_B) == [0, 0]
         assert list(pool.frames[1].steps_B) == [2, 2]
+
+
+def test_groups_that_live_in_one_host_change_nothing_but_who_waits() -> None:
+    """Unsplit groups say the same bit for bit; a host that is stopped stalls its own groups only."""
+    ref = counter(size=3, length=4)
+    expected = history(LocalPool([build(ref) for _ in range(4)], 3), 20)
+    with HostPool(ref, hosts=2, copies=12, groups=4, split=False) as pool:
+        assert history(pool, 20) == expected
+        processes = [int(pool.view(group, 0)["process"]) for group in range(4)]
+        assert processes[0] == processes[2] != processes[1] == processes[3]
+        os.kill(processes[0], signal.SIGSTOP)
+        for group in range(4):
+            pool.send(group)
+        done: set[int] = set()
+        while len(done) < 2:
+            for group in pool.ready(5.0):
+                pool.receive(group)
+                done.add(group)
+        assert done == {1, 3}
+        assert pool.ready() == []
+        os.kill(processes[0], signal.SIGCONT)
+        while len(done) < 4:
+            for group in pool.ready(5.0):
+                assert not pool.receive(group).lost_B.any()
+                done.add(group)
+        assert pool.ready(5.0) == []
+    with pytest.raises(ConfigError, match="as many groups for each host"):
+        HostPool(ref, hosts=2, copies=12, groups=3, split=False)
+
+
+def test_local_groups_are_ready_once_sent() -> None:
+    """A pool without hosts says of each group that it is ready from `send` to `receive`."""
+    pool = LocalPool([build(counter()) for _ in range(2)], 3)
+    assert pool.ready() == []
+    pool.send(1)
+    assert pool.ready(1.0) == [1]
+    pool.receive(1)
+    assert pool.ready() == []
+    assert pool.metrics() == {}
 
 
 def test_a_frame_stays_until_the_next_send() -> None:

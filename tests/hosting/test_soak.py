@@ -226,6 +226,4 @@ def test_a_long_life_with_many_faults(steps: int, faults: int, caplog: pytest.Lo
     assert after[1] <= before[1]
     assert life.grown < 16 * 2**20
     took_s = time.monotonic() - began_s
-    sys.stdout.write(
-        f"\n{life}\ndescriptors {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}, {took_s:.0f} s\n"
-    )
+    sys.stdout.write(f"\n{life}\n(descriptors, threads) {before} -> {after}, {took_s:.0f} s\n")
