@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def duel() -> Callable[..., BlockResult]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL data base: MARL_TEST_POSTGRES, or a server of our own on a Unix socket."""
     pytest.importorskip("psycopg", reason="no PostgreSQL driver: pip install 'marl-league[postgres]'")
     if url := os.environ.get("MARL_TEST_POSTGRES"):
@@ -80,26 +81,25 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     if not shutil.which("initdb") or not shutil.which("pg_ctl"):
         pytest.skip("no PostgreSQL: MARL_TEST_POSTGRES is not set and there is no initdb")
-    folder = tmp_path_factory.mktemp("postgres")
-    as_user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        # The server refuses to run as root.
-        as_user = {"user": "nobody", "extra_groups": []}
-        for path in (folder, *folder.parents):
-            if path.owner() == "root" and path.is_relative_to(tmp_path_factory.getbasetemp().parent):
-                path.chmod(0o755)
-        shutil.chown(folder, "nobody")
-    data = folder / "data"
+    # Not pytest's folder: another run of the tests beside this one may clean that up.
+    with tempfile.TemporaryDirectory(prefix="marl-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            # The server refuses to run as root.
+            as_user = {"user": "nobody", "extra_groups": []}
+            shutil.chown(folder, "nobody")
+        data = folder / "data"
 
-    def run(*arguments: str | Path) -> None:
-        subprocess.run(
-            list(map(str, arguments)), check=True, timeout=50, cwd=folder, capture_output=True, **as_user
-        )
+        def run(*arguments: str | Path) -> None:
+            subprocess.run(
+                list(map(str, arguments)), check=True, timeout=50, cwd=folder, capture_output=True, **as_user
+            )
 
-    run("initdb", "-D", data, "-U", "marl", "-A", "trust", "--no-sync", "-E", "UTF8")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-    try:
-        yield f"postgresql://marl@/postgres?host={folder}"
-    finally:
-        run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        run("initdb", "-D", data, "-U", "marl", "-A", "trust", "--no-sync", "-E", "UTF8")
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        try:
+            yield f"postgresql://marl@/postgres?host={folder}"
+        finally:
+            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
