@@ -72,7 +72,7 @@ def compare(blocks: Sequence[BlockResult]) -> Comparisons:
         seats=seats,
         first_D=np.array([at[a] for a, _, _, _ in kinds], np.int64),
         second_D=np.array([at[b] for _, b, _, _ in kinds], np.int64),
-        design_DQ=_design(
+        design_DQ=design_of(
             [(at[a], at[b], seat_at[s], seat_at[t]) for a, b, s, t in kinds], len(at) + len(seat_at)
         ),
         points_BD=csr_array((np.array(points_E), where), shape),
@@ -126,7 +126,8 @@ def _pairs(
             yield (a.player, b.player, a.seat, b.seat), weight * won, weight
 
 
-def _design(kinds: Sequence[tuple[int, int, int, int]], width: int) -> csr_array:
+def design_of(kinds: Sequence[tuple[int, int, int, int]], width: int) -> csr_array:
+    """The design of comparisons: +1 for the first player and its seat, -1 for the second."""
     rows = np.repeat(np.arange(len(kinds)), 4)
     signs = np.tile([1.0, -1.0, 1.0, -1.0], len(kinds))
     return csr_array((signs, (rows, np.array(kinds, np.int64).ravel())), (len(kinds), width))

@@ -167,7 +167,7 @@ def _volatility(phi: float, sigma: float, v: float, delta: float, tau: float) ->
 
 def glicko2(blocks: Sequence[BlockResult]) -> Figures:
     """Glicko-2 with each block as a rating period; everybody who met counts as a game each."""
-    from league.payoff import meetings
+    from league.meetings import meetings
 
     rating: dict[str, tuple[float, float, float]] = {}
     for block in blocks:

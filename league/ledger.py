@@ -12,15 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from league import rows, schema
+from league import migrations, rows, schema, totals
 from league.block import BlockResult
 from league.player import Player
 from marl.errors import LedgerError
 from marl.spec import content_hash
+
+if TYPE_CHECKING:
+    from league.rating import Standings
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,53 @@ class Ledger:
         with self._transaction() as connection:
             return [(row.event, row.detail) for row in connection.execute(query)]
 
+    def totals(
+        self, run: str, purpose: str, *, stage: str | None = None, arena: str | None = None
+    ) -> totals.Totals:
+        """What is kept beside the blocks of a run and purpose.
+
+        Enough for point estimates, whatever its length.
+        """
+        with self._transaction() as connection:
+            return totals.read(connection, run, purpose, stage, arena)
+
+    def keep_fit(self, run: str, purpose: str, standings: Standings) -> None:
+        """Keep a table with its intervals, for those who can't wait for a fit."""
+        row: dict[str, str | int] = {"run": run, "purpose": purpose, "blocks": standings.blocks}
+        with self._transaction(writes=True) as connection:
+            if rows.find(connection, schema.fits.c.blocks, **row) is None:
+                fitted = {"standings": standings.to_json(), "fitted_at": time.time()}
+                connection.execute(schema.fits.insert(), row | fitted)
+
+    def last_fit(self, run: str, purpose: str) -> Standings | None:
+        """The table of the most blocks that was kept."""
+        table = schema.fits
+        query = sa.select(table.c.standings).where(table.c.run == run, table.c.purpose == purpose)
+        with self._transaction() as connection:
+            found = connection.execute(query.order_by(table.c.blocks.desc()).limit(1)).scalar()
+        from league.rating import Standings  # brings scipy in, which a writer can do without
+
+        return None if found is None else Standings.from_json(found)
+
+    def runs(self) -> dict[str, list[int]]:
+        """The runs that blocks or tasks are recorded of, each with the numbers of its tasks."""
+        found: dict[str, set[int]] = {}
+        with self._transaction() as connection:
+            for table, number in (
+                (schema.blocks, schema.blocks.c.task),
+                (schema.tasks, schema.tasks.c.index),
+            ):
+                for run, task in connection.execute(sa.select(table.c.run, number).distinct()):
+                    found.setdefault(run, set()).add(task)
+        return {run: sorted(found[run]) for run in sorted(found)}
+
+    def digests(self, run: str, task: int) -> dict[str, str]:
+        """The content hash under which each block of a task was recorded."""
+        table = schema.blocks
+        query = sa.select(table.c.id, table.c.digest).where(table.c.run == run, table.c.task == task)
+        with self._transaction() as connection:
+            return {row.id: row.digest for row in connection.execute(query)}
+
     # Within a transaction.
 
     @contextmanager
@@ -226,6 +276,8 @@ class Ledger:
                 connection.execute(schema.meta.insert(), {"key": "schema", "value": str(schema.VERSION)})
                 return
             version = rows.find(connection, schema.meta.c.value, key="schema") if "meta" in names else None
+            if create and version is not None and int(version) < schema.VERSION:
+                version = str(migrations.upgrade(connection, int(version)))
         if version is None:
             raise LedgerError(
                 self._where,
@@ -240,7 +292,7 @@ class Ledger:
                 expected=f"schema {schema.VERSION}",
                 remedy="Upgrade this package."
                 if int(version) > schema.VERSION
-                else "Read it with the older package.",
+                else "Upgrade it with `marl ledger upgrade`.",
             )
 
     def _insert_players(self, connection: sa.Connection, players: Sequence[Player]) -> None:
@@ -269,6 +321,7 @@ class Ledger:
         rows.insert(connection, schema.blocks, [rows.block_row(block, now) for block in new])
         rows.insert(connection, schema.matches, [row for block in new for row in rows.match_rows(block)])
         rows.insert(connection, schema.seats, [row for block in new for row in rows.seat_rows(block)])
+        totals.add(connection, new)
         return len(new)
 
     def _insert_options(self, connection: sa.Connection, blocks: Sequence[BlockResult]) -> None:

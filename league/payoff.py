@@ -8,7 +8,7 @@ loss) and by the mean score of its seats (difference).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from league.block import BlockResult, MatchResult, SeatResult, counted
+from league.block import BlockResult, counted
 from league.bootstrap import block_weights, interval
+from league.meetings import meetings
 
 Measure = Literal["win", "difference"]
 """Win: W + D/2 of a pair; difference: of their mean scores."""
@@ -142,26 +143,6 @@ def block_values(blocks: Iterable[BlockResult], player: str, other: str, measure
     found = [value for _, i, j, value in _entries(counted(blocks), measure) if (i, j) == (a, b)]
     whole = 1.0 if measure == "win" else 0.0
     return found if player == a else [whole - value for value in found]
-
-
-def meetings(match: MatchResult, teams: Mapping[str, str]) -> Iterator[tuple[str, str, float, float]]:
-    """The pairs of players that met in a match, a before b by name.
-
-    (a, b, what a won of b: 1, 0.5 or 0, difference of scores). Who shares a team with everybody has met
-    nobody.
-    """
-    held: dict[str, list[SeatResult]] = defaultdict(list)
-    for seat in match.seats:
-        held[seat.player].append(seat)
-    names = sorted(held)
-    side = {name: {teams.get(seat.seat, seat.seat) for seat in held[name]} for name in names}
-    rank = {name: sum(seat.rank for seat in held[name]) / len(held[name]) for name in names}
-    score = {name: sum(seat.score or 0.0 for seat in held[name]) / len(held[name]) for name in names}
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            if len(side[a] | side[b]) > 1:
-                won = 1.0 if rank[a] < rank[b] else 0.5 if rank[a] == rank[b] else 0.0
-                yield a, b, won, score[a] - score[b]
 
 
 def _entries(blocks: Sequence[BlockResult], measure: Measure) -> Iterator[tuple[int, str, str, float]]:

@@ -12,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from league.block import BlockResult, counted
 from league.bootstrap import LEVEL, block_weights, interval
 from league.bradley_terry import Fit
 from league.comparisons import Comparisons, compare
-from league.payoff import meetings
+from league.meetings import Tally, tally_of
 from marl.errors import LedgerError, UnknownNameError
 
 ELO = 400 / math.log(10)
@@ -74,16 +74,10 @@ class Standings:
         """Plain JSON."""
         return asdict(self)
 
-
-@dataclass
-class _Tally:
-    """What is counted of a player over the matches in which it met another."""
-
-    matches: int = 0
-    blocks: int = 0
-    games: int = 0
-    points: float = 0.0
-    score: float = 0.0
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        return cls(**{**data, "rows": tuple(StandingsRow(**row) for row in data["rows"])})
 
 
 def rate(
@@ -121,9 +115,11 @@ def rate(
     ]
     draw_SQ = ELO * np.concatenate(draws) if draws else np.zeros((0, len(theta_Q)))
     return Standings(
-        rows=_rows(data.players, ELO * theta_Q, draw_SQ, _tally(ordered)),
+        rows=rows_of(data.players, ELO * theta_Q, draw_SQ, tally_of(ordered)),
         anchors=dict(anchors or {}),
-        seat_effects=_seat_effects(data, ELO * theta_Q, ordered[0].plan.roles),
+        seat_effects=seat_effects_of(
+            data, ELO * theta_Q, {seat: role for block in ordered for seat, role in block.plan.roles.items()}
+        ),
         linked=not fit.pairs,
         blocks=len(ordered),
         void_blocks=len(given) - len(ordered),
@@ -131,12 +127,13 @@ def rate(
     )
 
 
-def _rows(
+def rows_of(
     players: tuple[str, ...],
     theta_Q: NDArray[np.float64],
     draw_SQ: NDArray[np.float64],
-    tally: Mapping[str, _Tally],
+    tally: Mapping[str, Tally],
 ) -> tuple[StandingsRow, ...]:
+    """The rows of a table, best first, from parameters in Elo and their resamples."""
     bounds = {
         name: interval(draw_SQ[:, i], tally[name].blocks) if len(draw_SQ) else None
         for i, name in enumerate(players)
@@ -165,32 +162,10 @@ def _rows(
     return tuple(rows)
 
 
-def _tally(blocks: list[BlockResult]) -> dict[str, _Tally]:
-    found: dict[str, _Tally] = defaultdict(_Tally)
-    for block in blocks:
-        in_block: set[str] = set()
-        for match in block.matches:
-            in_match: set[str] = set()
-            for a, b, won, _ in meetings(match, block.plan.teams):
-                for name, points in ((a, won), (b, 1 - won)):
-                    found[name].games += 1
-                    found[name].points += points
-                    in_match.add(name)
-            for name in in_match:
-                scores = [
-                    seat.score for seat in match.seats if seat.player == name and seat.score is not None
-                ]
-                found[name].matches += 1
-                found[name].score += sum(scores) / len(scores)
-            in_block |= in_match
-        for name in in_block:
-            found[name].blocks += 1
-    return found
-
-
-def _seat_effects(
+def seat_effects_of(
     data: Comparisons, theta_Q: NDArray[np.float64], roles: Mapping[str, str]
 ) -> dict[str, float]:
+    """The effect of each seat in Elo, relative to the mean of its role."""
     effect = {seat: float(theta_Q[len(data.players) + i]) for i, seat in enumerate(data.seats)}
     of_role: dict[str, list[float]] = defaultdict(list)
     for seat, value in effect.items():

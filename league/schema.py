@@ -1,8 +1,8 @@
 """The tables of a ledger, for SQLite and PostgreSQL alike, and how a data base is opened.
 
-Every table is append-only. Where a row is named by content, the content's digest lies beside it, so that the
-same thing written twice is nothing new and a contradiction is noticed. Columns `*_at` and `wall_s` hold the
-clock, for people: nothing is ordered or computed by them.
+Every table but the totals, which follow from the others, is append-only. Where a row is named by content, the
+content's digest lies beside it, so that the same thing written twice is nothing new and a contradiction is
+noticed. Columns `*_at` and `wall_s` hold the clock, for people: nothing is ordered or computed by them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from marl.errors import LedgerError, MissingExtraError
 
-VERSION = 1
-"""Raised with every change of the tables; a ledger of a newer version is refused."""
+VERSION = 2
+"""Raised with every change of the tables, with a step in `migrations`; a newer version is refused."""
 
 metadata = sa.MetaData()
 _HASH = sa.String(32)
@@ -135,6 +135,60 @@ audit = sa.Table(
     sa.Column("event", _NAME, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
     sa.Column("noted_at", sa.Double, nullable=False),
+)
+
+
+_SCOPE = ("run", "purpose", "stage", "arena")
+
+
+def _scope() -> list[sa.Column[str]]:
+    return [sa.Column(name, _NAME, primary_key=True) for name in _SCOPE]
+
+
+pair_totals = sa.Table(
+    "pair_totals",
+    metadata,
+    *_scope(),
+    sa.Column("first", _NAME, primary_key=True),
+    sa.Column("second", _NAME, primary_key=True),
+    sa.Column("first_seat", _NAME, primary_key=True),
+    sa.Column("second_seat", _NAME, primary_key=True),
+    sa.Column("size", sa.Integer, primary_key=True),
+    sa.Column("first_role", _NAME, nullable=False),
+    sa.Column("second_role", _NAME, nullable=False),
+    sa.Column("games", sa.BigInteger, nullable=False),
+    sa.Column("wins", sa.BigInteger, nullable=False),
+    sa.Column("draws", sa.BigInteger, nullable=False),
+)
+
+player_totals = sa.Table(
+    "player_totals",
+    metadata,
+    *_scope(),
+    sa.Column("player", _NAME, primary_key=True),
+    sa.Column("matches", sa.BigInteger, nullable=False),
+    sa.Column("blocks", sa.BigInteger, nullable=False),
+    sa.Column("games", sa.BigInteger, nullable=False),
+    sa.Column("points", sa.Double, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+)
+
+scope_totals = sa.Table(
+    "scope_totals",
+    metadata,
+    *_scope(),
+    sa.Column("blocks", sa.BigInteger, nullable=False),
+    sa.Column("void_blocks", sa.BigInteger, nullable=False),
+)
+
+fits = sa.Table(
+    "fits",
+    metadata,
+    sa.Column("run", _NAME, primary_key=True),
+    sa.Column("purpose", sa.String(16), primary_key=True),
+    sa.Column("blocks", sa.BigInteger, primary_key=True),
+    sa.Column("standings", sa.JSON, nullable=False),
+    sa.Column("fitted_at", sa.Double, nullable=False),
 )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from league.block import BlockResult, counted
-from league.payoff import meetings
+from league.meetings import meetings
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""How a ledger of an older schema becomes one of this: numbered steps, each in the transaction that opens it.
+
+Step n leads from version n to n + 1. A step is never changed once it was released; it names tables as they
+were then where they have changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from league import rows, schema, totals
+from marl.errors import LedgerError
+
+_TASKS_AT_ONCE = 200
+
+
+def _totals(connection: sa.Connection) -> None:
+    """1 to 2: totals and cached fits; totals are folded from the blocks that are there."""
+    tables = [schema.pair_totals, schema.player_totals, schema.scope_totals, schema.fits]
+    schema.metadata.create_all(connection, tables=tables)
+    rebuild(connection)
+
+
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _totals}
+"""From version to what leads to the next."""
+
+
+def upgrade(connection: sa.Connection, version: int) -> int:
+    """Take all steps from a version to this package's; returns the version reached."""
+    while version < schema.VERSION:
+        if version not in STEPS:
+            raise LedgerError(
+                "ledger", got=f"schema {version}", expected=f"schema {min(STEPS)} to {schema.VERSION}"
+            )
+        STEPS[version](connection)
+        version += 1
+        stamp = sa.update(schema.meta).where(schema.meta.c.key == "schema")
+        connection.execute(stamp.values(value=str(version)))
+    return version
+
+
+def rebuild(connection: sa.Connection) -> None:
+    """Fold all totals anew from the blocks, some hundred tasks at once."""
+    for table in (schema.pair_totals, schema.player_totals, schema.scope_totals):
+        connection.execute(sa.delete(table))
+    table = schema.blocks
+    places = sorted(tuple(row) for row in connection.execute(sa.select(table.c.run, table.c.task).distinct()))
+    for start in range(0, len(places), _TASKS_AT_ONCE):
+        for run in dict.fromkeys(run for run, _ in places[start : start + _TASKS_AT_ONCE]):
+            tasks = [task for other, task in places[start : start + _TASKS_AT_ONCE] if other == run]
+            query = sa.select(table, schema.options.c.value).join(schema.options)
+            query = query.where(table.c.run == run, table.c.task.in_(tasks))
+            totals.add(connection, rows.read_blocks(connection, query))
