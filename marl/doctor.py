@@ -5,6 +5,7 @@ A package is looked up, not loaded (zmq by its own check only), so that examinin
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -12,8 +13,12 @@ import platform
 import socket
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from marl.memory import available_bytes
 
 PACKAGES = ("marl", "arenas", "agents", "league")
 OLDEST_PYTHON = (3, 11)
@@ -26,6 +31,10 @@ EXTRAS = {
     "web": ("fastapi", "the dashboard stays out; report.html works"),
 }
 NEEDED_SHM_BYTES = 256 * 2**20
+LONGEST_SOCKET_PATH = 100
+COARSEST_CLOCK_S = 1e-3
+SLOWEST_READING_S = 1e-5
+CLOCK_READS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,10 @@ def examine(run_folder: Path) -> list[Check]:
         check_packages(),
         *(check_extra(extra) for extra in EXTRAS),
         check_shared_memory(),
+        check_socket_folder(),
         check_loopback(),
         check_curve(),
+        check_clocks(),
         check_run_folder(run_folder),
     ]
 
@@ -122,23 +133,87 @@ def check_extra(extra: str) -> Check:
     )
 
 
-def check_shared_memory(folder: Path = Path("/dev/shm")) -> Check:  # noqa: S108 # what is examined is this very folder
-    """Containers give /dev/shm 64 MB by default, which a few hosts with image observations use up."""
-    if not folder.is_dir():
-        return Check(
-            "shared memory", ok=True, detail=f"no {folder} here; mapped files are used", required=False
-        )
-    status = os.statvfs(folder)
-    free = status.f_bavail * status.f_frsize
-    if free < NEEDED_SHM_BYTES:
+def check_shared_memory() -> Check:
+    """Hosts of this machine share memory without a name: it must be there, and room for images in it.
+
+    The size of /dev/shm does not matter (docker's 64 MB neither); limits on memory and on files do.
+    """
+    size = NEEDED_SHM_BYTES
+    try:
+        _reserve(size)
+    except OSError as error:
         return Check(
             "shared memory",
             ok=False,
-            detail=f"{free / 2**20:.0f} MiB free in {folder}",
-            remedy="Give the container more, as with docker run --shm-size=1g.",
+            detail=f"no room for {size / 2**20:.0f} MiB ({error.strerror})",
+            remedy="Give the process or container more memory, and look at `ulimit -f`; or use fewer copies.",
             required=False,
         )
-    return Check("shared memory", ok=True, detail=f"{free / 2**20:.0f} MiB free in {folder}", required=False)
+    return Check("shared memory", ok=True, detail=f"{size / 2**20:.0f} MiB reserved", required=False)
+
+
+def _reserve(size: int) -> None:
+    """Take so many bytes for a moment; OSError where that can't be."""
+    if size > available_bytes():
+        # Asked for more, the system would look for a process to end.
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    with _nameless_file() as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            os.ftruncate(file.fileno(), size)
+
+
+def _nameless_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("marl-doctor"), "r+b")
+    return tempfile.TemporaryFile()
+
+
+def check_socket_folder() -> Check:
+    """Hosts listen on sockets in the temporary folder, whose path must leave room for their names."""
+    folder = Path(tempfile.gettempdir())
+    longest = len(str(folder / "marl-host-4194304-01234567" / "s"))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=".marl-doctor-") as inside,
+            socket.socket(socket.AF_UNIX) as listener,
+        ):
+            listener.bind(str(Path(inside, "s")))
+    except OSError as error:
+        return Check(
+            "socket folder",
+            ok=False,
+            detail=f"no socket in {folder} ({error})",
+            remedy="Set TMPDIR to a short path of a folder that can be written.",
+        )
+    if longest > LONGEST_SOCKET_PATH:
+        return Check(
+            "socket folder",
+            ok=False,
+            detail=f"{folder} is too long a path for sockets in it",
+            remedy="Set TMPDIR to a shorter path.",
+        )
+    return Check("socket folder", ok=True, detail=f"sockets can lie in {folder}")
+
+
+def check_clocks() -> Check:
+    """Deadlines of steps and moves are read from the monotonic clock: it must be fine and quick to read."""
+    info = time.get_clock_info("monotonic")
+    began_s = time.monotonic()
+    for _ in range(CLOCK_READS):
+        now_s = time.monotonic()
+    each_s = (now_s - began_s) / CLOCK_READS
+    detail = f"resolution {info.resolution * 1e9:.0f} ns, {each_s * 1e6:.2f} us a reading"
+    if not info.monotonic or info.resolution > COARSEST_CLOCK_S or each_s > SLOWEST_READING_S:
+        return Check(
+            "clocks",
+            ok=False,
+            detail=detail,
+            remedy="Let the system use a faster clock source (Linux: tsc or kvm-clock, not hpet or acpi_pm).",
+            required=False,
+        )
+    return Check("clocks", ok=True, detail=detail, required=False)
 
 
 def check_loopback() -> Check:
@@ -164,7 +239,9 @@ def check_curve() -> Check:
     except ImportError as error:
         return Check("zeromq", ok=False, detail=str(error), remedy="pip install pyzmq")
     version = f"libzmq {zmq.zmq_version()}"
-    if not zmq.has("curve"):
+    try:
+        zmq.curve_keypair()
+    except zmq.ZMQError:
         return Check(
             "zeromq",
             ok=False,

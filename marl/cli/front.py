@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from marl.cli import arena, league, play, replay
+from marl.cli import arena, hosts, league, play, replay
 from marl.cli.options import FAILED, USAGE, AsJson
 from marl.cli.printing import console, print_json
 from marl.errors import ConfigError, MarlError, SpecError, UnknownNameError
@@ -51,6 +51,8 @@ app.add_typer(play.app, name="tournament")
 app.command()(replay.standings)
 app.add_typer(replay.app, name="replay")
 app.command()(play.join)
+app.command()(hosts.host)
+app.command()(hosts.keys)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from marl.errors import HostError
 from marl.frame import layout
+from marl.memory import available_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,6 +106,15 @@ class Shared:
 
     def grow(self, size: int) -> memoryview:
         """Reserve `size` zeroed bytes and map them; HostError where there is no room for them."""
+        # The system would not refuse, but look for a process to end.
+        left = available_bytes()
+        if size > left:
+            raise HostError(
+                "hosting: shared memory",
+                got=f"{left / 2**20:.0f} MiB of memory left, of {size / 2**20:.0f} MiB asked for",
+                expected="room for the arrays of all groups",
+                remedy="Use fewer copies, or free memory.",
+            )
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self.fd, 0, size)

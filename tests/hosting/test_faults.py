@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from marl.errors import ArenaFaultError, HostError, SpecError
-from marl.hosting import HostPool
+from marl.hosting import HostPool, plane
 from marl.loading import ArenaRef
 from marl.spec import PARKED
 from tests.hosting.driving import Driver, counter, descriptors, files, host_processes
@@ -301,6 +301,14 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         HostPool(counter(), hosts=1, copies=2, groups=1)
     assert host_processes() == set()
     assert descriptors() <= before
+
+
+def test_more_memory_than_is_left_is_never_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system would end some process to make room: the pool looks first, and says how much is left."""
+    monkeypatch.setattr(plane, "available_bytes", lambda: 2**20)
+    with pytest.raises(HostError, match=r"got 1 MiB of memory left, of 10 MiB asked for; .*Use fewer copies"):
+        HostPool(counter(size=200), hosts=1, copies=64, groups=1)
+    assert host_processes() == set()
 
 
 def test_a_limit_on_memory_files_is_told(root: Path) -> None:

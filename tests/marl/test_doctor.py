@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,33 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "marl-league[physics]" in check.remedy
 
 
-def test_small_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A /dev/shm below the need is told with its size."""
+def test_small_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room that the system does not give is told with its size; no name of it is left."""
     monkeypatch.setattr(doctor, "NEEDED_SHM_BYTES", 2**62)
-    check = doctor.check_shared_memory(tmp_path)
+    check = doctor.check_shared_memory()
     assert not check.ok
-    assert str(tmp_path) in check.detail
+    assert f"{2**42} MiB" in check.detail
+    monkeypatch.undo()
+    assert doctor.check_shared_memory().ok
+
+
+def test_a_long_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A temporary folder where sockets can't lie, for its length or for good, is told."""
+    assert doctor.check_socket_folder().ok
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    for folder in (deep, tmp_path / "nowhere"):
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        check = doctor.check_socket_folder()
+        assert not check.ok
+        assert "TMPDIR" in check.remedy
+
+
+def test_coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock too coarse or too slow for deadlines is told; the one here does."""
+    assert doctor.check_clocks().ok
+    monkeypatch.setattr(doctor, "SLOWEST_READING_S", 0.0)
+    assert not doctor.check_clocks().ok
 
 
 def test_no_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,9 +40,3 @@ def keys(
     host_half, owner_half = make_keys(name)
     typer.echo(f"{host_half}: copy it to the machines that run `marl host --keys`, readable by you only")
     typer.echo(f"{owner_half}: stays here; pools name it as keys")
-
-
-def mount(app: typer.Typer) -> None:
-    """Add both commands to the command line."""
-    app.command()(host)
-    app.command()(keys)
