@@ -20,7 +20,10 @@ __all__ = ["LEARNERS", "SCRIPTED", "learner_class", "load_snapshot", "make_polic
 LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 """Short name to full spec of a learner."""
 
-SCRIPTED: Mapping[str, str] = {"arenas.trading:TradingBatch": "agents.scripted.trading:SCRIPTED"}
+SCRIPTED: Mapping[str, str] = {
+    "arenas.construction:ConstructionBatch": "agents.scripted.construction:SCRIPTED",
+    "arenas.trading:TradingBatch": "agents.scripted.trading:SCRIPTED",
+}
 """An arena's full spec to its table of scripted players: name -> factory(spec)."""
 
 RANDOM = "random"

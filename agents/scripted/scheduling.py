@@ -7,7 +7,7 @@ backward improvement).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
@@ -34,20 +34,17 @@ def compiled(function: Function) -> Function:
 
 @dataclass(frozen=True)
 class Network:
-    """A project without dummies, or what is left of one: `ready_J` is the earliest day on which each may start.
-
-    `load_KT` (units taken by what already runs) begins at day 0.
-    """
+    """A project without dummies, or what is left of one: `running_J` started already and come first."""
 
     duration_J: NDArray[np.int64]
     demand_JK: NDArray[np.int64]
     capacity_K: NDArray[np.int64]
     after_JJ: NDArray[np.bool_]
+    running_J: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
-    @property
-    def horizon(self) -> int:
-        """Days in which all can be done one after another."""
-        return int(self.duration_J.sum()) + 1
+    def __post_init__(self) -> None:
+        if not len(self.running_J):
+            object.__setattr__(self, "running_J", np.zeros(len(self.duration_J), np.bool_))
 
     def order(self) -> NDArray[np.int64]:
         """A topological order."""
@@ -115,7 +112,7 @@ def priorities(network: Network, rule: str) -> NDArray[np.float64]:
         value_J = network.heads()
     else:
         raise ValueError(rule)
-    return np.asarray(value_J, np.float64)
+    return np.where(network.running_J, -1e9, np.asarray(value_J, np.float64))
 
 
 def schedule(network: Network, value_J: NDArray[np.float64], scheme: int = PARALLEL) -> NDArray[np.int64]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from arenas.construction.weather import BAD, WET
 from arenas.construction.world import NORMAL, OVERTIME
-from arenas.trading.draws import uniform
-from arenas.trading.jit import compiled
+from arenas.draws import uniform
+from arenas.jit import compiled
 
 SPEED = np.array([0.8, 1.0, 1.5])
 """Of careful, normal and overtime work: 12 hours instead of 8."""

@@ -20,16 +20,12 @@ Entry = Callable[..., int]
 def entry() -> Entry:
     """`kernel.step_copies`, its faces and scratch as plain tuples; compiled in some 20 s, loaded in a third of one.
 
-    numba looks for changes in the entry's own file only. The digest of the folder and of what it shares with the
-    market, which the entry closes over, is part of the key under which it is kept.
+    numba looks for changes in the entry's own file only. The digest of the folder and of what lies beside
+    it, which the entry closes over, is part of the key under which it is kept.
     """
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in [
-        *sorted(here.glob("*.py")),
-        here.parent / "trading" / "draws.py",
-        here.parent / "trading" / "jit.py",
-    ]:
+    for path in [*sorted(here.glob("*.py")), here.parent / "draws.py", here.parent / "jit.py"]:
         digest.update(path.read_bytes())
     stamp = int(digest.hexdigest()[:12], 16)
 

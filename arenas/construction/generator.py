@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from arenas.construction.network import prepare
 from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
-from arenas.trading.draws import below, uniform
-from arenas.trading.jit import compiled
+from arenas.draws import below, uniform
+from arenas.jit import compiled
 
 ENDS, DEGREE, DAYS, UNITS = 3, 3, 10, 10
 """Activities without predecessor (and successor), most neighbours on a side, longest duration, largest demand."""

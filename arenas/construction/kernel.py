@@ -14,9 +14,18 @@ from arenas.construction import site
 from arenas.construction.generator import generate
 from arenas.construction.slots import FEATURES, describe, fill_slots, mark_startable
 from arenas.construction.task import HEAD, write_blueprint, write_general, write_mask, write_own
-from arenas.construction.world import NONE, begin, earliest_completion, fits, start, start_unstaffed, work_on
-from arenas.trading.draws import below, uniform, word
-from arenas.trading.jit import compiled
+from arenas.construction.world import (
+    NONE,
+    begin,
+    earliest_completion,
+    fits,
+    outlook,
+    start,
+    start_unstaffed,
+    work_on,
+)
+from arenas.draws import below, uniform, word
+from arenas.jit import compiled
 
 PARKED = -1
 
@@ -135,22 +144,23 @@ def _play(
     for seat in range(rules["seats"]):
         world["own"][seat] = 0.0
         world["leaving"][seat] = 0
-    if not _sign_all(world, rules, action_NK, mask_NA, scratch.startable_X):
+    if not _sign_all(world, rules, action_NK, mask_NA) and not (rules["consent"] and _agree(world, rules)):
         working = True
         while working:
             if rules["site"]:
                 points += site.work_day(world, rules, sky_D)
             else:
                 work_on(world)
-            bound = earliest_completion(world)
-            if world["project"]["critical"] > 0:
-                points -= rules["delay_weight"] * (bound - world["bound"]) / world["project"]["critical"]
-            world["bound"] = bound
             over = world["done"] == world["project"]["jobs"] or (
                 rules["site"] and world["day"] >= rules["max_days"]
             )
             working = not over and not rules["site"] and not _somebody_can(world)
             world["over"] = over
+        world["bound"] = earliest_completion(world)
+        now = outlook(world)
+        if world["project"]["critical"] > 0:
+            points -= rules["delay_weight"] * (now - world["outlook"]) / world["project"]["critical"]
+        world["outlook"] = now
     elif world["done"] == world["project"]["jobs"]:
         world["over"] = 1
     if rules["site"]:
@@ -168,9 +178,8 @@ def _sign_all(
     rules: np.void,
     action_NK: NDArray[np.int32],
     mask_NA: NDArray[np.uint8],
-    startable_X: NDArray[np.bool_],
 ) -> bool:
-    """Foremen sign; what all its trades have signed starts, in order of latest finish. False: nobody did anything."""
+    """Foremen sign, order and brief; what is signed by all starts. False: nobody did anything."""
     some, crews, modes = False, rules["crews"], rules["modes"]
     choices = 1 + rules["slots"] * modes
     for seat in range(rules["seats"]):
@@ -189,8 +198,14 @@ def _sign_all(
             world["mode"][job] = (action - 1) % modes
         world["signed"][job] |= 1 << trade
         world["lead"][job, trade] = seat
-    if not some:
-        return False
+    if some:
+        _start_signed(world, rules)
+    return some
+
+
+@compiled
+def _start_signed(world: np.void, rules: np.void) -> None:
+    """What all its trades have signed starts, in order of latest finish."""
     at = 0
     while at < world["ready_count"]:
         job = world["ready"][at]
@@ -199,14 +214,33 @@ def _sign_all(
             if world["agency"][trade]:
                 wanted &= ~(1 << trade)
         if wanted & ~world["signed"][job] == 0 and fits(world, job) and site.allowed(world, rules, job):
-            if rules["site"]:
-                site.take_materials(world, rules, job)
-            start(world, job)
-            start_unstaffed(world)
+            _begin_work(world, rules, job)
             at = 0
         else:
             at += 1
-    return True
+
+
+@compiled
+def _begin_work(world: np.void, rules: np.void, job: int) -> None:
+    """Start an activity with its materials, and what follows at once."""
+    if rules["site"]:
+        site.take_materials(world, rules, job)
+    start(world, job)
+    start_unstaffed(world)
+
+
+@compiled
+def _agree(world: np.void, rules: np.void) -> bool:
+    """Start the most urgent activity that a trade has signed and that can start; False: there is none."""
+    for at in range(world["ready_count"]):
+        job = world["ready"][at]
+        if world["signed"][job] > 0 and fits(world, job) and site.allowed(world, rules, job):
+            for trade in range(world["project"]["trades"]):
+                if (world["wanted"][job] & ~world["signed"][job]) >> trade & 1:
+                    world["lead"][job, trade] = trade * rules["crews"]
+            _begin_work(world, rules, job)
+            return True
+    return False
 
 
 @compiled
@@ -238,14 +272,23 @@ def _pay(world: np.void, rules: np.void, points: float, faces: Faces, copy: int)
 
 
 @compiled
+def _excess(world: np.void) -> float:
+    """How far the makespan exceeds the critical path, in percent of it."""
+    critical = world["project"]["critical"]
+    return 100.0 * (world["day"] - critical) / critical if critical > 0 else 0.0
+
+
+@compiled
 def _finish(world: np.void, rules: np.void, faces: Faces, copy: int, scratch: Scratch, jobs: int) -> None:
     """Scores, ends and last observations."""
     done = world["done"] == world["project"]["jobs"]
     for seat in range(faces.score_BN.shape[1]):
         faces.score_BN[copy, seat] = 0.0
         if seat < rules["seats"]:
-            alpha = rules["alpha"]
-            faces.score_BN[copy, seat] = alpha * world["points"] + (1.0 - alpha) * world["account"][seat]
+            alpha, points = rules["alpha"], world["points"]
+            if not rules["site"]:
+                points = -_excess(world)
+            faces.score_BN[copy, seat] = alpha * points + (1.0 - alpha) * world["account"][seat]
             if world["alive"][seat]:
                 if done:
                     faces.terminated_BN[copy, seat] = True

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
-from arenas.trading.jit import compiled
+from arenas.jit import compiled
 
 _ONE = np.uint64(1)
 

@@ -15,8 +15,8 @@ from arenas.construction.record import MATERIALS, TRADES
 from arenas.construction.supply import begin_supply, in_stock, may_order, on_its_way, order, take, turn_supply
 from arenas.construction.weather import BAD, WET, YEAR, begin_sky, turn_sky
 from arenas.construction.world import AHEAD, SEATS, WAITING, complete, make_ready, release, start_unstaffed
-from arenas.trading.draws import uniform
-from arenas.trading.jit import compiled
+from arenas.draws import uniform
+from arenas.jit import compiled
 
 EXPOSED, REWORK, PAYMENT_DAYS, OVERHEAD = 0.5, 0.3, 20, 1.0
 """Exposure from which bad weather forbids a start; share of the days that rework takes; days between payments; daily cost."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arenas.construction.record import ACTIVITIES, TRADES
 from arenas.construction.world import NONE, fits
-from arenas.trading.jit import compiled
+from arenas.jit import compiled
 
 PURE = (
     "present",

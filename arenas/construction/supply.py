@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from arenas.construction.record import MATERIALS
-from arenas.trading.draws import below, normal
-from arenas.trading.jit import compiled
+from arenas.draws import below, normal
+from arenas.jit import compiled
 
 PRICES = np.array([0.5, 1.0, 0.4])
 """Of a unit of concrete, steel, wood at the start, in thousands."""

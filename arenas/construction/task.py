@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from arenas.construction.record import TRADES
 from arenas.construction.slots import DAYS, FEATURES, FREE_SHARE, SHARE, SIGNED
 from arenas.construction.world import DONE
-from arenas.trading.jit import compiled
+from arenas.jit import compiled
 
 GENERAL = (
     "free",
@@ -140,7 +140,7 @@ def write_mask(
 
 @compiled
 def write_blueprint(world: np.void, jobs: int, out_O: NDArray[np.float32], base: int, first: bool) -> None:
-    """Capacities, then for each activity its state, days, demands, and who comes after; `jobs` is the capacity."""
+    """Capacities, the day; for each activity number, state, days left, start, days, demands, and who comes after."""
     project = world["project"]
     for trade in range(TRADES):
         out_O[base + trade] = project["capacity"][trade]
@@ -151,7 +151,7 @@ def write_blueprint(world: np.void, jobs: int, out_O: NDArray[np.float32], base:
     for job in range(jobs):
         row = base + job * width
         here = job < project["jobs"]
-        out_O[row] = here
+        out_O[row] = project["number"][job] if here else 0
         out_O[row + 1] = world["status"][job] if here else DONE
         out_O[row + 2] = world["remaining"][job] if here else 0.0
         out_O[row + 3] = world["start"][job] if here else 0.0

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from arenas.construction.options import CHAIN, NO_WEATHER, REPLAY, UNIFORM
 from arenas.construction.world import AHEAD
-from arenas.trading.draws import below, uniform
-from arenas.trading.jit import compiled
+from arenas.draws import below, uniform
+from arenas.jit import compiled
 from marl.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:

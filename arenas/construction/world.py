@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from arenas.construction.record import ACTIVITIES, MATERIALS, PROJECT, TRADES
-from arenas.trading.jit import compiled
+from arenas.jit import compiled
 
 SEATS, SLOTS, AHEAD = 16, 16, 4
 """The most seats and slots; days of weather that are known to the kernel: today and three ahead."""
@@ -78,7 +78,7 @@ WORLD = np.dtype(
         ("ledger", np.float64, (MATERIALS, 4)),
         *(
             (name, np.float64)
-            for name in ("cash", "cost", "earned", "paid", "units", "points", "worker_days")
+            for name in ("cash", "cost", "earned", "paid", "units", "points", "worker_days", "outlook")
         ),
         *(
             (name, np.int64)
@@ -89,7 +89,7 @@ WORLD = np.dtype(
     align=True,
 )
 """One copy. due: the day when it should be done. since: when an activity became ready. end: its earliest end as things
-stand; bound: that of the whole. signed: trades that signed it today, as bits; wanted: those that must. lead: who signed
+stand; bound: that of the whole; outlook: the same, with the trades' loads. signed: trades that signed it today, as bits; wanted: those that must. lead: who signed
 for each trade. work: unit-days that are left of a trade; open: activities. out: (units, days) of workers that are
 hurt. transit: (units, days) of orders. ledger: units that came in, were used, spoiled, and were turned away.
 """
@@ -134,6 +134,7 @@ def begin(world: np.void, rules: np.void) -> None:
             make_ready(world, job)
     start_unstaffed(world)
     world["bound"] = earliest_completion(world)
+    world["outlook"] = outlook(world)
     world["due"] = int(np.ceil(rules["deadline"] * project["critical"]))
 
 
@@ -272,3 +273,14 @@ def earliest_completion(world: np.void) -> int:
         end[job] = begins + int(np.ceil(world["remaining"][job]))
         bound = max(bound, end[job])
     return bound
+
+
+@compiled
+def outlook(world: np.void) -> float:
+    """The earliest completion, but no earlier than every trade needs for the work that is left to it."""
+    project = world["project"]
+    latest = float(world["bound"])
+    for trade in range(project["trades"]):
+        if project["capacity"][trade] > 0:
+            latest = max(latest, world["day"] + world["work"][trade] / project["capacity"][trade])
+    return latest
