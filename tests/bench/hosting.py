@@ -15,6 +15,7 @@ import os
 import socket
 import statistics
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,12 +150,13 @@ def board(rounds: int, seconds: float) -> list[Row]:
     ]
 
 
-def batched(name: str, ref: ArenaRef, copies: int, rounds: int, seconds: float) -> list[Row]:
-    """A batched arena of ours, with copies enough that a group's step takes a millisecond or more."""
+def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
+    """A batched arena of ours, with copies enough that a group's step takes well over a millisecond."""
     try:
-        local = Pool(make_pool(ref, hosts=0, copies=copies, groups=2))
+        copies = _enough_copies(ref)
     except MarlError as error:
         return [Row(f"{name} ({error.got})", "itself, in process", None, None, "steps/s", 0.85)]
+    local = Pool(make_pool(ref, hosts=0, copies=copies, groups=2))
     runners: dict[str, Runner] = {
         "itself, in process": local,
         "1 host": Pool(HostPool(ref, hosts=1, copies=copies, groups=2)),
@@ -171,6 +173,19 @@ def batched(name: str, ref: ArenaRef, copies: int, rounds: int, seconds: float) 
     ]
 
 
+def _enough_copies(ref: ArenaRef) -> int:
+    """So many that a step of half of them takes about 2.5 ms of this process."""
+    tried, steps = 128, 20
+    runner = Pool(make_pool(ref, hosts=0, copies=tried, groups=2))
+    runner.turn()
+    began_s = time.process_time()
+    for _ in range(steps):
+        runner.turn()
+    step_s = (time.process_time() - began_s) / steps / 2
+    runner.close()
+    return max(16, round(tried * 2.5e-3 / step_s / 16) * 16)
+
+
 def pixels(rounds: int, seconds: float) -> list[Row]:
     """What hosting a step costs with large observations; they are written and read in place."""
     runners: dict[str, Runner] = {
@@ -183,6 +198,7 @@ def pixels(rounds: int, seconds: float) -> list[Row]:
     work = "84x84x4 uint8, 16 copies a step"
     return [
         measured.row(f"{work}: hosting a step", "images", "4 numbers", 1 / 1.15),
+        measured.cpu_row(f"{work}: hosting a step", "images", "4 numbers"),
         measured.row(f"{work}, each painted anew: 1 host", "painted there", "painted here"),
     ]
 
@@ -286,8 +302,8 @@ def main() -> None:
         spread,
         cart_pole,
         board,
-        lambda rounds, seconds: batched("market, 8 seats", MARKET, 512, rounds, seconds),
-        lambda rounds, seconds: batched("construction site", SITE, 256, rounds, seconds),
+        lambda rounds, seconds: batched("market, 8 seats", MARKET, rounds, seconds),
+        lambda rounds, seconds: batched("construction site", SITE, rounds, seconds),
         pixels,
         round_trip,
         wire,
