@@ -87,6 +87,8 @@ def guard(socket: zmq.Socket[Any]) -> None:
     socket.heartbeat_ivl, socket.heartbeat_timeout, socket.heartbeat_ttl = 1000, 3000, 3000
     socket.handshake_ivl = 2000
     socket.reconnect_ivl, socket.reconnect_ivl_max = 20, 2000
+    # The system's own patience doubles with each packet that is lost: a link that is back would wait for it.
+    socket.connect_timeout = 2000
 
 
 def on_loopback(endpoint: str) -> bool:
