@@ -50,6 +50,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.timeout(300)  # numba compiles the batched ones in a fresh checkout
 @pytest.mark.parametrize("name", ARENAS)
 def test_registered_arenas_keep_the_contract(name: str) -> None:
     """Whatever stands in the table of arenas passes the whole suite, as it comes."""
