@@ -101,7 +101,6 @@ def toil(world: np.void, rules: np.void) -> float:
                 continue
             world["work"][trade] -= rate * demand
             world["earned"] += rate * demand
-            world["worker_days"] += demand
             pay = demand * rules["wage"] * PAY[mode] * (1.5 if world["agency"][trade] else 1.0)
             cost += pay
             lead = world["lead"][job, trade]
@@ -111,6 +110,7 @@ def toil(world: np.void, rules: np.void) -> float:
                 world["own"][lead] += 1.15 * rate * demand * rules["wage"] - pay
             if world["stopped"] > 0 or world["broken"][trade] > 0:
                 continue
+            world["worker_days"] += demand
             risk = hazard(world, rules, job, trade)
             expected += risk
             if uniform(world["rng"]) < 1.0 - math.exp(-risk):

@@ -149,6 +149,7 @@ def _play(
         while working:
             if rules["site"]:
                 points += site.work_day(world, rules, sky_D)
+                _start_signed(world, rules)
             else:
                 work_on(world)
             over = world["done"] == world["project"]["jobs"] or (
@@ -166,9 +167,14 @@ def _play(
     if rules["site"]:
         points += site.reckon(world, rules)
     _demobilise(world, rules)
+    staying = 0
     for seat in range(rules["seats"]):
         if world["leaving"][seat]:
             faces.terminated_BN[copy, seat] = True
+        elif world["alive"][seat]:
+            staying += 1
+    if staying == 0:
+        world["over"] = 1
     return points
 
 
