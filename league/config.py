@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from arenas import full_spec
+from league.conduct import FaultRules
 from league.curriculum import Curriculum, Stage
+from league.formats import AnyFormat, Format
+from league.formats.round_robin import RoundRobin
 from marl.errors import UnknownNameError
 from marl.loading import ArenaRef
 from marl.settings import Settings, override, read_toml
@@ -58,12 +61,16 @@ class ExternalSettings(Settings):
 
 
 class TournamentSettings(Settings):
-    """The round robin at the end."""
+    """The tournament at the end."""
 
     options: dict[str, Any] = Field(
         default_factory=dict, description="arena options that differ from the league's"
     )
-    blocks: int = Field(32, ge=2, description="blocks of each pair")
+    blocks: int = Field(32, ge=2, description="blocks of each pair, where no other format is named")
+    format: AnyFormat | None = Field(
+        None, description="who meets whom; none: a round robin of `blocks` a pair"
+    )
+    faults: FaultRules = Field(default_factory=FaultRules, description="when a player that fails is out")
     players: tuple[str, ...] = Field(("random",), description="scripted players")
     anchors: dict[str, float] = Field(
         default_factory=dict, description="players whose rating is pinned, in Elo"
@@ -79,6 +86,10 @@ class TournamentSettings(Settings):
     )
     seed: int = Field(1, ge=0, description="seed of its matches, apart from training's")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples")
+
+    def form(self) -> Format:
+        """The format that is played."""
+        return RoundRobin(blocks=self.blocks) if self.format is None else self.format
 
 
 class LeagueSettings(Settings):
@@ -102,7 +113,7 @@ class LeagueSettings(Settings):
     window: int = Field(2, ge=1, description="task k may depend on results up to k - window")
     workers: int = Field(2, ge=1, description="worker processes")
     tournament: TournamentSettings | None = Field(
-        None, description="the round robin at the end; none: no tournament"
+        None, description="the tournament at the end; none: no tournament"
     )
 
     @model_validator(mode="after")

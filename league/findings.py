@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from league.charts import Curve, Span
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
 from league.report import LearningCurve, ReportData, StageReport, write_report
+from league.stability import contests, leave_one_out
 from league.tables import to_json
 from marl.rng import seed_of
 
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from league.block import BlockResult
-    from league.config import LeagueSettings
+    from league.config import LeagueSettings, TournamentSettings
     from league.curriculum import Stage, Verdict
     from league.player import Player
     from league.selfplay import SelfPlay
+
+
+_MANY_BLOCKS = 100_000
+"""Blocks that nobody will play to part two players."""
+_MOST_REFITS = 40
+"""Players up to which the table is fitted again without each."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,12 @@ def conclude(
     entrants: Sequence[Player],
     blocks: Sequence[BlockResult],
     metrics: Sequence[Mapping[str, Any]],
+    gone: Mapping[str, str] | None = None,
 ) -> Findings:
-    """Everything that can be said of a run, computed from its blocks and figures."""
+    """Everything that can be said of a run, computed from its blocks and figures.
+
+    `gone` are players that left before the end, and why.
+    """
     rules = settings.tournament
     assert rules is not None  # the caller looked
     here = {player.id for player in entrants}
@@ -96,6 +107,9 @@ def conclude(
     main = entrants[0].id if selfplay.candidates else ""
     beaten = tuple(_beaten(pairs, main, name) for name in rules.must_beat) if main else ()
     report = _report(settings, selfplay, entrants, metrics, standings, pairs, beaten, blocks)
+    notes = [f"{names[player]} left before the end: {why}." for player, why in (gone or {}).items()]
+    notes += what_would_change(standings, blocks, names)
+    report = replace(report, notes=(*report.notes, *notes))
     return Findings(standings, pairs, names, beaten, report)
 
 
@@ -104,6 +118,41 @@ def _beaten(pairs: HeadToHead, main: str, other: str) -> Beaten:
     figures = (float(table[i, j]) for table in (pairs.mean_PP, pairs.low_PP, pairs.high_PP))
     mean, low, high = figures
     return Beaten(other, mean, low, high, int(pairs.blocks_PP[i, j]))
+
+
+def _form(rules: TournamentSettings) -> str:
+    """The format in words."""
+    if rules.format is None:
+        return f"{rules.blocks} blocks a pair"
+    fields = {key: value for key, value in rules.format.model_dump().items() if key != "kind" and value}
+    return f"{rules.format.kind.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in fields.items())
+
+
+def what_would_change(
+    standings: Standings, blocks: Sequence[BlockResult], names: Mapping[str, str], most: int = 5
+) -> list[str]:
+    """On what the ranking hangs.
+
+    Neighbours that are not parted, and players without whom others change places.
+    """
+    found = [
+        f"{names.get(entry.upper, entry.upper)} and {names.get(entry.lower, entry.lower)} are not parted: "
+        + (
+            f"about {entry.blocks:,} blocks more of each would do it, if nothing else changes."
+            if entry.blocks < _MANY_BLOCKS
+            else "they are even as far as these blocks tell."
+        )
+        for entry in contests(standings)[:most]
+    ]
+    if len(standings.rows) > _MOST_REFITS:
+        return found
+    for left in leave_one_out(blocks, standings.anchors):
+        if left.swaps and len(found) < 2 * most:
+            pairs = ", ".join(f"{names.get(a, a)} and {names.get(b, b)}" for a, b in left.swaps[:3])
+            found.append(
+                f"Without the matches of {names.get(left.player, left.player)}, {pairs} change places."
+            )
+    return found
 
 
 def _report(
@@ -124,7 +173,7 @@ def _report(
         ("seed", str(settings.seed)),
         ("learner", settings.learner.name),
         ("copies x groups", f"{settings.pool.copies} in {settings.pool.groups}"),
-        ("tournament", f"{rules.blocks} blocks a pair, seed {rules.seed}"),
+        ("tournament", f"{_form(rules)}, seed {rules.seed}"),
         (
             "options of the tournament",
             ", ".join(f"{k} = {v}" for k, v in settings.tournament_options().items()) or "defaults",

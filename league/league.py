@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from agents import load_snapshot, make_policy
 from league.config import LeagueSettings
+from league.contest import Contest
 from league.durable import HALF
 from league.executor import Executor, InlineExecutor, ProcessExecutor
 from league.external import Externals, WithExternals
 from league.findings import Findings, conclude
 from league.player import Player
+from league.requests import Requests
 from league.review import is_snapshot, review, snapshot_label
 from league.runs import REPORT, Run
 from league.schedule import Done, drive
 from league.selfplay import Candidate, SelfPlay, scripted_player
 from league.tasks import TrainTask
-from league.tournament import RoundRobin
 from league.workshop import SNAPSHOTS
 from marl.errors import ConfigError
 
@@ -70,6 +72,7 @@ class League:
             else ProcessExecutor(self.folder, settings.workers)
         )
         self.selfplay = SelfPlay(settings, self.spec)
+        self.contest: Contest | None = None
         self._metrics: list[dict[str, Any]] = []
         self._tasks = self._recalled = 0
 
@@ -84,7 +87,7 @@ class League:
         return self.selfplay
 
     def tournament(self) -> Findings:
-        """Play the round robin (training first, where some is left), write the report, conclude."""
+        """Play the tournament (training first, where some is left), write the report, conclude."""
         rules = self.settings.tournament
         if rules is None:
             raise ConfigError(
@@ -92,7 +95,11 @@ class League:
             )
         self._carry_stages_out()
         fewer = {entry.name: entry.blocks for entry in rules.external}
-        plan = RoundRobin(self.settings, self.spec, self.entrants(), fewer)
+        requests = Requests(self.folder, self._run.ledger, self.settings.name, self._asked)
+        plan = Contest(
+            self.settings, self.spec, rules.form(), self.entrants(), fewer=fewer, requests=requests
+        )
+        self.contest = plan
         executor = WithExternals(self._executor, self.folder, lambda: self._open_gateway(rules))
         try:
             self._tasks = drive(
@@ -101,13 +108,18 @@ class League:
                 self._run.ledger,
                 self.settings.name,
                 first=self._tasks,
-                window=max(self.settings.window, 2 * self.settings.workers),  # its plan waits for nothing
+                window=max(
+                    self.settings.window, 2 * self.settings.workers
+                ),  # a round's meetings wait for nothing
                 told=self._hear,
             )
         finally:
             executor.close()
         self._tell_recalled()
-        findings = conclude(self.settings, self.selfplay, plan.entrants, plan.blocks, self._metrics)
+        findings = conclude(
+            self.settings, self.selfplay, plan.entrants, plan.blocks, self._metrics, plan.gone
+        )
+        self._run.ledger.keep_fit(self.settings.name, "tournament", findings.standings)
         findings.write(self.folder / REPORT)
         return findings
 
@@ -160,6 +172,18 @@ class League:
             shutil.copytree(folder, half)
             half.rename(target)
         return Player(id=label, kind="snapshot", name=label, spec={"snapshot": folder.name})
+
+    def _asked(self, name: str) -> Player:
+        """A player that somebody names while the tournament runs: one of its own, or one that can be made."""
+        known = self.contest.roster if self.contest is not None else {}
+        if name in known:
+            return known[name]
+        player = self._named(name)
+        if player.kind == "scripted":
+            make_policy(name, self.spec)
+        else:
+            load_snapshot(self.folder / SNAPSHOTS / player.spec["snapshot"], self.spec)
+        return player
 
     def _open_gateway(self, rules: TournamentSettings) -> Externals:
         self._tell_recalled()

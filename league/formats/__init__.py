@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from league.formats.adaptive import Adaptive
+from league.formats.duel import Duel
 from league.formats.elimination import Elimination
 from league.formats.ladder import Hill, Ladder, Pyramid
 from league.formats.meeting import Format, Meeting, Met, Round, conclude, walkover
@@ -28,13 +29,14 @@ __all__ = [
 ]
 
 AnyFormat = Annotated[
-    RoundRobin | Gauntlet | Swiss | Elimination | Ladder | Pyramid | Hill | Adaptive,
+    RoundRobin | Gauntlet | Swiss | Elimination | Ladder | Pyramid | Hill | Adaptive | Duel,
     Field(discriminator="kind"),
 ]
 """The settings of a format; `kind` says which."""
 
 FORMATS = {
     "adaptive": Adaptive,
+    "duel": Duel,
     "elimination": Elimination,
     "gauntlet": Gauntlet,
     "hill": Hill,

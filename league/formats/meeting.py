@@ -28,12 +28,14 @@ class Meeting:
 class Met:
     """How a meeting ended: each player's share of the points, 0 to 1, and its mean score.
 
-    `walkover`: it was not played, since some of its players are gone; those that are not have won.
+    `values` is what the first player got, block by block. `walkover`: it was not played, since some of its
+    players are gone; those that are not have won.
     """
 
     meeting: Meeting
     points: Mapping[str, float]
     scores: Mapping[str, float] = field(default_factory=dict)
+    values: tuple[float, ...] = ()
     walkover: bool = False
 
 
@@ -61,7 +63,9 @@ def conclude(meeting: Meeting, blocks: Iterable[BlockResult]) -> Met:
     """
     points: dict[str, list[float]] = defaultdict(list)
     scores: dict[str, list[float]] = defaultdict(list)
+    values = []
     for block in counted(blocks):
+        start = len(points[meeting.players[0]])
         for match in block.matches:
             won: dict[str, list[float]] = defaultdict(list)
             for a, b, points_a, _ in meetings(match, block.plan.teams):
@@ -72,10 +76,12 @@ def conclude(meeting: Meeting, blocks: Iterable[BlockResult]) -> Met:
                 if own:
                     scores[player].append(sum(own) / len(own))
                     points[player].append(_mean(won.get(player, [0.5])))
+        values.append(_mean(points[meeting.players[0]][start:]))
     return Met(
         meeting,
-        {player: _mean(points.get(player, [0.5])) for player in meeting.players},
-        {player: _mean(values) for player, values in scores.items()},
+        {player: _mean(points[player] or [0.5]) for player in meeting.players},
+        {player: _mean(own) for player, own in scores.items()},
+        tuple(values),
     )
 
 

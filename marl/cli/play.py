@@ -1,17 +1,20 @@
-"""`marl tournament`, `marl eval` and `marl join`: play between players that exist."""
+"""`marl tournament`, `marl eval`, `marl compare` and `marl join`: play between players that exist."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from marl.cli.league import backend
 from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, assigned
-from marl.cli.printing import show, teller
+from marl.cli.printing import console, print_json, show, teller
+
+if TYPE_CHECKING:
+    from league.league import League
 
 app = typer.Typer(help="Tournaments between players that exist.", no_args_is_help=True)
 
@@ -19,12 +22,25 @@ _PLAYER = "A snapshot's folder, a scripted player, or package.module:Player."
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the matches.")]
 
 
+Blocks = Annotated[int, typer.Option(min=2, help="Blocks of each pair, or of each meeting of other formats.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="round_robin, gauntlet, swiss, elimination, ladder, pyramid, hill or adaptive; its settings by "
+        "--set tournament.format.NAME=VALUE.",
+    ),
+]
+Players = Annotated[list[str], typer.Argument(help=f"Two or more. {_PLAYER}")]
+
+
 @app.command()
 def run(
     arena: str,
-    players: Annotated[list[str], typer.Argument(help=f"Two or more. {_PLAYER}")],
+    players: Players,
     *,
-    blocks: Annotated[int, typer.Option(min=2, help="Blocks of each pair.")] = 32,
+    form: Format = "round_robin",
+    blocks: Blocks = 32,
     seed: Seed = 1,
     out: Out = None,
     executor: Executor = "inline",
@@ -32,9 +48,125 @@ def run(
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play a round robin and print standings; with --out, run it again to go on after an interruption."""
-    changes = assigned(assignments, pool__hosts=hosts)
+    """Play a tournament and print standings; with --out, run it again to go on after an interruption."""
+    changes = [*_format(form, blocks), *assigned(assignments, pool__hosts=hosts)]
     _play(arena, players, blocks, seed, out, executor, changes, as_json=as_json)
+
+
+@app.command()
+def plan(
+    arena: str,
+    players: Players,
+    *,
+    form: Format = "round_robin",
+    blocks: Blocks = 32,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print who will meet whom, without playing: all of it, or the first round where results decide."""
+    from league.config import LeagueSettings
+    from league.contest import seated
+    from league.league import settings_of_tournament
+    from league.review import review
+    from marl.settings import override
+
+    values = settings_of_tournament(arena, players, blocks=blocks)
+    settings = LeagueSettings.read(
+        "tournament", override(values, [*_format(form, blocks), *(assignments or [])])
+    )
+    spec = review(settings)
+    assert settings.tournament is not None  # it was put in
+    meetings = settings.tournament.form().next_round(players, frozenset(), [])
+    if as_json:
+        print_json([vars(meeting) for meeting in meetings])
+        return
+    to = console()
+    for number, meeting in enumerate(meetings, 1):
+        rest = "" if len(meeting.players) > 1 else " rests"
+        label = f"{meeting.label}: " if meeting.label else ""
+        to.print(
+            f"{number:4d}  {label}{' - '.join(meeting.players)}{rest}, {meeting.blocks} blocks",
+            highlight=False,
+        )
+    seats = ", ".join(f"{seat} {player}" for seat, player in seated(spec, meetings[0].players).items())
+    to.print(f"seats of the first match: {seats}; every block rotates them", highlight=False, soft_wrap=True)
+    if form not in {"round_robin", "gauntlet"}:
+        to.print("what comes after follows from the results", highlight=False)
+
+
+@app.command()
+def enter(folder: Path, player: Annotated[str, typer.Argument(help=_PLAYER)]) -> None:
+    """Enter a player into a tournament that is running; it is taken in before the next task."""
+    from league.requests import ENTERED, ask
+
+    ask(folder, ENTERED, player)
+    console().print(f"{player} is asked in", highlight=False)
+
+
+@app.command()
+def leave(folder: Path, player: Annotated[str, typer.Argument(help="As it was named at the start.")]) -> None:
+    """Take a player out of a tournament that is running; what it played stays and counts."""
+    from league.requests import LEFT, ask
+
+    ask(folder, LEFT, player)
+    console().print(f"{player} is asked out", highlight=False)
+
+
+def compare(
+    arena: str,
+    candidate: Annotated[str, typer.Argument(help=_PLAYER)],
+    champion: Annotated[str, typer.Argument(help="Likewise.")],
+    *,
+    elo0: Annotated[float, typer.Option(help="H0: the candidate is so much Elo better.")] = 0.0,
+    elo1: Annotated[float, typer.Option(help="H1: it is so much better.")] = 20.0,
+    alpha: Annotated[float, typer.Option(help="Chance of saying better where H0 holds.")] = 0.05,
+    beta: Annotated[float, typer.Option(help="Chance of saying not better where H1 holds.")] = 0.05,
+    most: Annotated[int, typer.Option(min=1, help="Blocks after which it stays open.")] = 5000,
+    seed: Seed = 1,
+    out: Out = None,
+    executor: Executor = "inline",
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Is the candidate better than the champion? Plays until a sequential test knows, and no longer."""
+    from league.formats.duel import Duel
+    from league.sequential_report import verdict_of
+
+    named = {"elo0": elo0, "elo1": elo1, "alpha": alpha, "beta": beta, "most": most}
+    changes = ["tournament.format.kind=duel", *(f"tournament.format.{k}={v}" for k, v in named.items())]
+    with ExitStack() as stack:
+        league = _league(
+            stack,
+            arena,
+            [candidate, champion],
+            2,
+            seed,
+            out,
+            executor,
+            [*changes, *(assignments or [])],
+            as_json=as_json,
+        )
+        league.tournament()
+        contest = league.contest
+    assert contest is not None  # a tournament was played
+    assert isinstance(contest.form, Duel)  # it was asked for
+    verdict = verdict_of(contest.form, contest.rounds)
+    if as_json:
+        print_json(vars(verdict))
+    else:
+        console().print(verdict.text(candidate, champion), highlight=False, soft_wrap=True)
+
+
+def _format(form: str, blocks: int) -> list[str]:
+    """A format's name as assignments; UnknownNameError lists the known ones."""
+    from league.formats import FORMATS
+    from marl.errors import UnknownNameError
+
+    if form not in FORMATS or form == "duel":
+        raise UnknownNameError("--format", form, [name for name in FORMATS if name != "duel"])
+    if form == "round_robin":
+        return []
+    return [f"tournament.format.kind={form}", f"tournament.format.blocks={blocks}"]
 
 
 def evaluate(
@@ -78,14 +210,32 @@ def _play(
     *,
     as_json: bool,
 ) -> None:
+    with ExitStack() as stack:
+        league = _league(stack, arena, players, blocks, seed, out, executor, changes, as_json=as_json)
+        findings = league.tournament()
+    show(findings, out, as_json=as_json)
+
+
+def _league(
+    stack: ExitStack,
+    arena: str,
+    players: list[str],
+    blocks: int,
+    seed: int,
+    out: Path | None,
+    executor: str,
+    changes: list[str],
+    *,
+    as_json: bool,
+) -> League:
+    """A tournament's league, open until the stack is closed; in a folder of its own where none is named."""
     from league.config import LeagueSettings
-    from league.league import League, settings_of_tournament
+    from league.league import League as Opened
+    from league.league import settings_of_tournament
     from marl.settings import override
 
     values = settings_of_tournament(arena, players, blocks=blocks, seed=seed)
     settings = LeagueSettings.read("tournament", override(values, changes))
-    with ExitStack() as stack:
-        folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="marl-tournament-")))
-        league = League(settings, folder, backend=backend(executor), told=teller(as_json=as_json))
-        findings = stack.enter_context(league).tournament()
-    show(findings, out, as_json=as_json)
+    folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="marl-tournament-")))
+    league = Opened(settings, folder, backend=backend(executor), told=teller(as_json=as_json))
+    return stack.enter_context(league)

@@ -63,7 +63,8 @@ def test_altered_file_is_noticed(run_folder: Path) -> None:
 def test_altered_action_is_noticed(run_folder: Path) -> None:
     """An action that was replaced, under a name that fits, comes to another score when it is stepped."""
     with Run.open(run_folder) as run:
-        blocks = run.ledger.blocks(run="duel")
+        names = {"tests.league.toys:rock", "tests.league.toys:paper"}
+        blocks = [block for block in run.ledger.blocks(run="duel") if block.players == names]
         (task,) = [task for task in run.ledger.tasks("duel") if blocks[-1].plan.task == task.index]
         kept = Replays(run_folder / "replays" / str(task.result["replay"]))
         with Stepper(run.settings.ref()) as stepper:

@@ -1,0 +1,104 @@
+"""`marl ledger`: check, upgrade, write out, read in and join the record of matches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marl.cli.options import FAILED, AsJson
+from marl.cli.printing import console, print_json
+
+if TYPE_CHECKING:
+    from league.ledger import Ledger
+
+app = typer.Typer(
+    help="Ledgers: check, export, import and merge the record of matches.", no_args_is_help=True
+)
+
+Where = Annotated[str, typer.Argument(help="A run's folder, a SQLite file, or postgresql://HOST/NAME.")]
+
+
+def _opened(where: str, *, create: bool = False) -> Ledger:
+    from league.ledger import Ledger as Opened
+    from league.runs import LEDGER
+
+    folder = Path(where)
+    return Opened.open(
+        str(folder / LEDGER) if "://" not in where and folder.is_dir() else where, create=create
+    )
+
+
+@app.command()
+def check(where: Where, *, as_json: AsJson = False) -> None:
+    """Hash everything anew, and compare totals with a fold over all blocks."""
+    from league.transfer import check as look
+
+    with _opened(where) as ledger:
+        problems = look(ledger)
+        runs = {run: len(tasks) for run, tasks in ledger.runs().items()}
+    if as_json:
+        print_json({"problems": problems, "tasks": runs})
+    else:
+        to = console()
+        for run, tasks in runs.items():
+            to.print(f"{run}: {tasks} tasks", highlight=False)
+        for problem in problems:
+            to.print(f"[red]{problem}[/]", highlight=False)
+        to.print("The ledger is whole." if not problems else f"{len(problems)} problems.")
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def upgrade(where: Where) -> None:
+    """Bring a ledger of an older schema up to this package's."""
+    from league.schema import VERSION
+
+    with _opened(where, create=True):
+        console().print(f"{where}: schema {VERSION}", highlight=False)
+
+
+@app.command()
+def export(
+    where: Where,
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="A file; none: standard output.")] = None,
+) -> None:
+    """Write a ledger out as lines of JSON."""
+    from league.durable import write_whole
+    from league.transfer import export as lines_of
+
+    with _opened(where) as ledger:
+        if out is None:
+            for line in lines_of(ledger):
+                sys.stdout.write(line + "\n")
+        else:
+            write_whole(out, "".join(line + "\n" for line in lines_of(ledger)))
+
+
+@app.command("import")
+def read(
+    where: Where, source: Annotated[Path, typer.Argument(help="A file that `marl ledger export` wrote.")]
+) -> None:
+    """Read an export into a ledger, which is made where there is none; what is there already stays."""
+    from league.transfer import read_in
+    from marl.errors import LedgerError
+
+    if not source.is_file():
+        raise LedgerError(str(source), got="no such file", expected="an export")
+    with _opened(where, create=True) as ledger, source.open(encoding="utf-8") as lines:
+        console().print(f"{read_in(ledger, lines)} new blocks", highlight=False)
+
+
+@app.command()
+def merge(
+    into: Where, source: Annotated[str, typer.Argument(help="Another run's folder, file or URL.")]
+) -> None:
+    """Read another ledger in; contradictions are refused."""
+    from league.transfer import merge as join
+
+    with _opened(source) as other, _opened(into, create=True) as ledger:
+        console().print(f"{join(ledger, other)} new blocks", highlight=False)
