@@ -152,13 +152,9 @@ def board(rounds: int, seconds: float) -> list[Row]:
 
 def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
     """A batched arena of ours, with copies enough that a group's step takes well over a millisecond."""
-    try:
-        copies = _enough_copies(ref)
-    except MarlError as error:
-        return [Row(f"{name} ({error.got})", "itself, in process", None, None, "steps/s", 0.85)]
-    local = Pool(make_pool(ref, hosts=0, copies=copies, groups=2))
+    copies = _enough_copies(ref)
     runners: dict[str, Runner] = {
-        "itself, in process": local,
+        "itself, in process": Pool(make_pool(ref, hosts=0, copies=copies, groups=2)),
         "1 host": Pool(HostPool(ref, hosts=1, copies=copies, groups=2)),
         "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=4, split=False), by_ready=True),
     }
@@ -298,19 +294,22 @@ def main() -> None:
     chosen = options(str(__doc__).partition("\n")[0])
     warnings.simplefilter("ignore")
     rounds, seconds = (3, 0.4) if chosen.quick else (7, 1.0)
-    parts: list[Callable[[int, float], list[Row]]] = [
-        spread,
-        cart_pole,
-        board,
-        lambda rounds, seconds: batched("market, 8 seats", MARKET, rounds, seconds),
-        lambda rounds, seconds: batched("construction site", SITE, rounds, seconds),
-        pixels,
-        round_trip,
-        wire,
-    ]
+    parts: dict[str, Callable[[int, float], list[Row]]] = {
+        "simple_spread": spread,
+        "CartPole": cart_pole,
+        "connect_four": board,
+        "market": lambda rounds, seconds: batched("market, 8 seats", MARKET, rounds, seconds),
+        "construction site": lambda rounds, seconds: batched("construction site", SITE, rounds, seconds),
+        "84x84x4 uint8": pixels,
+        "an empty step": round_trip,
+        "wire plane": wire,
+    }
     rows: list[Row] = []
-    for part in parts:
-        rows += part(rounds, seconds)
+    for name, part in parts.items():
+        try:
+            rows += part(rounds, seconds)
+        except MarlError as error:
+            rows.append(Row(name, f"not run: {error}", None, None, "steps/s"))
     show(rows, as_json=chosen.json)
 
 
