@@ -22,6 +22,7 @@ LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 
 SCRIPTED: Mapping[str, str] = {
     "arenas.construction:ConstructionBatch": "agents.scripted.construction:SCRIPTED",
+    "arenas.trading.induced:InducedBatch": "agents.scripted.laboratory:SCRIPTED",
     "arenas.trading:TradingBatch": "agents.scripted.trading:SCRIPTED",
 }
 """An arena's full spec to its table of scripted players: name -> factory(spec)."""

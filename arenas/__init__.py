@@ -21,6 +21,7 @@ ARENAS: Mapping[str, str] = {
     "penalty": "arenas.matrix:Penalty",
     "prisoners_dilemma": "arenas.matrix:PrisonersDilemma",
     "trading": "arenas.trading:TradingBatch",
+    "trading_induced": "arenas.trading.induced:InducedBatch",
 }
 """Short name to full spec."""
 

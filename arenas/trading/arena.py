@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from arenas.trading import kernel
 from arenas.trading.actions import CHOICES
 from arenas.trading.entry import entry
+from arenas.trading.faces import ROLE, faces_of
 from arenas.trading.options import Options, rules
 from arenas.trading.prices import load, windows
 from arenas.trading.spectator import spectate
@@ -24,14 +24,11 @@ from marl.spec import Role, Spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from arenas.trading.prices import Series
     from marl.frame import Frame, Orders
 
 NAME = "arenas.trading:TradingBatch"
 VERSION = "1"
-ROLE = "trader"
 CAPACITIES = ("depth", "history")
 """Options that fix the observation's shape: the same in each variant; `seats` and `horizon` may be less."""
 
@@ -73,7 +70,7 @@ class TradingBatch(BatchArena):
         """Take the arrays to read and write, and make the state of their copies."""
         super().attach(frame, orders)
         self.worlds_B = np.zeros(self.copies, WORLD)
-        self._faces = tuple(_faces(frame, orders))
+        self._faces = tuple(faces_of(frame, orders))
         self._variant_B = np.zeros(self.copies, np.int64)
         self._asked_B = orders.variant_B.view(np.uint32)  # a negative one is too great, too
 
@@ -162,20 +159,3 @@ def _spec(capacity: Options) -> Spec:
         scores="profit in ticks x lots, higher is better",
         forfeit_score=-float(capacity.capital),
     )
-
-
-def _faces(frame: Frame, orders: Orders) -> kernel.Faces:
-    role = frame.roles[ROLE]
-    arrays: dict[str, NDArray[Any]] = {
-        "observation_BNO": role.observation[0],
-        "last_observation_BNO": role.last_observation[0],
-        "action_BNK": orders.action[ROLE],
-        "want_state_B": orders.want_state,
-    }
-    for name in kernel.Faces._fields:
-        for source in (role, frame, orders):
-            if name not in arrays and hasattr(source, name):
-                arrays[name] = getattr(source, name)
-    for name, array in arrays.items():
-        assert array.flags.c_contiguous, name
-    return kernel.Faces(**arrays)

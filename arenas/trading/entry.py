@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arenas.trading import kernel
+from arenas.trading.faces import Faces
 
 Entry = Callable[..., int]
 
@@ -23,10 +24,7 @@ def entry() -> Entry:
     numba looks for changes in the entry's own file only. The digest of the whole folder, which the entry
     closes over, is part of the key under which it is kept, so that a changed callee is compiled again.
     """
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    stamp = int(digest.hexdigest()[:12], 16)
+    stamp = stamp_of(Path(__file__).parent)
 
     @njit(cache=True, nogil=True)
     def step_batch(
@@ -41,7 +39,7 @@ def entry() -> Entry:
     ) -> int:
         kernel.step_copies(
             worlds_B,
-            kernel.Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
+            Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
             rules_V,
             variant_B,
             series,
@@ -52,3 +50,12 @@ def entry() -> Entry:
         return stamp
 
     return step_batch
+
+
+def stamp_of(*folders: Path) -> int:
+    """A number that changes with the sources of these folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+    return int(digest.hexdigest()[:12], 16)

@@ -6,7 +6,6 @@ Axes: B copies, N seats (capacity), A choices, K = 1, O observation, S state, V 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from arenas.trading.actions import CHOICES, obey, write_mask
 from arenas.trading.book import BUY, T_LOTS, T_SIDE, TAPE, TRADES
 from arenas.trading.draws import below, word
+from arenas.trading.faces import Faces
 from arenas.trading.flow import background
 from arenas.trading.jit import compiled
 from arenas.trading.options import CENTS
@@ -32,34 +32,6 @@ from arenas.trading.world import (
 )
 
 PARKED = -1
-
-
-class Faces(NamedTuple):
-    """The arrays of the frame and its orders that the kernel reads and writes."""
-
-    observation_BNO: NDArray[np.float32]
-    mask_BNA: NDArray[np.uint8]
-    last_observation_BNO: NDArray[np.float32]
-    last_mask_BNA: NDArray[np.uint8]
-    reward_BN: NDArray[np.float64]
-    score_BN: NDArray[np.float64]
-    terminated_BN: NDArray[np.bool_]
-    truncated_BN: NDArray[np.bool_]
-    alive_BN: NDArray[np.bool_]
-    acting_BN: NDArray[np.bool_]
-    state_BS: NDArray[np.float32]
-    last_state_BS: NDArray[np.float32]
-    steps_B: NDArray[np.int32]
-    ticket_B: NDArray[np.int64]
-    ended_B: NDArray[np.int64]
-    over_B: NDArray[np.bool_]
-    lost_B: NDArray[np.bool_]
-    action_BNK: NDArray[np.int32]
-    next_B: NDArray[np.int64]
-    seed_B: NDArray[np.uint64]
-    variant_B: NDArray[np.int32]
-    restart_B: NDArray[np.bool_]
-    want_state_B: NDArray[np.bool_]
 
 
 @compiled
