@@ -68,6 +68,12 @@ class Slot:
                 elif not self._take():
                     return
 
+    def close(self) -> None:
+        """Take no more messages; what was answered goes on its way."""
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close(linger=1000)
+
     def _over(self) -> bool:
         host = self._host
         if host is None or host.over:
@@ -145,10 +151,12 @@ def main(argument: str) -> None:
     context: zmq.Context[Any] = zmq.Context()
     try:
         socket, stop = listen(context, order["endpoint"], order["keys"])
-        Slot(socket, beat).run()
-        # The last answer may be a fault: it must be out before the process ends.
-        socket.close(linger=1000)
+        slot = Slot(socket, beat)
+        slot.run()
+        slot.close()
         stop()
+        # The last answer may be a fault: this waits until it is out.
+        context.term()
     except MarlError as error:
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marl.batch import LocalPool
-from marl.errors import ConfigError, HostError
+from marl.errors import ArenaFaultError, ConfigError, HostError
 from marl.hosting import HostPool
 from marl.hosting.keeper import Keeper, endpoints
 from marl.hosting.keys import load_keys, make_keys
 from marl.hosting.link import resolved
 from marl.loading import build
+from marl.spec import Ticket
 from tests.hosting.driving import Driver, counter, descriptors, history
 from tests.hosting.relay import Relay
 
@@ -137,6 +138,23 @@ def test_a_remote_host_that_hangs_is_ended_where_it_runs() -> None:
         pool.send(0)
         assert pool.receive(0).lost_B.all()
         assert not driver.step().lost_B.any()
+
+
+def test_a_remote_arena_that_raises_tells_where_and_what() -> None:
+    """The error leaves before its process ends: seed, step and traceback come as from a host of this machine."""
+    with (
+        kept() as addresses,
+        HostPool(counter(length=50, fault="raise", at=9), hosts=addresses, copies=2, groups=1) as pool,
+    ):
+        driver = Driver(pool)
+        for _ in range(3):
+            driver.step()
+            pool.orders[0].action["adder"][...] = 9
+            pool.send(0)
+            with pytest.raises(ArenaFaultError, match=r"ZeroDivisionError.*seed 1, step 0"):
+                pool.receive(0)
+            assert pool.receive(0).lost_B.all()
+            pool.orders[0].follow(0, Ticket(0, 1))
 
 
 def test_a_broken_connection_loses_nothing() -> None:
