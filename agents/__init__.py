@@ -21,6 +21,7 @@ LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 """Short name to full spec of a learner."""
 
 SCRIPTED: Mapping[str, str] = {
+    "pettingzoo.classic.connect_four_v3": "agents.scripted.connect_four:SCRIPTED",
     "arenas.construction:ConstructionBatch": "agents.scripted.construction:SCRIPTED",
     "arenas.trading.induced:InducedBatch": "agents.scripted.laboratory:SCRIPTED",
     "arenas.trading:TradingBatch": "agents.scripted.trading:SCRIPTED",

@@ -1,0 +1,353 @@
+"""Tournaments: matches per second beside plain loops, the joint fit, and what the ledger costs.
+
+python tests/bench/tournament.py [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from agents import load_snapshot
+from agents.ppo import PPO, PPOSettings
+from arenas import full_spec, make
+from league.block import BlockPlan, BlockResult, MatchResult, SeatResult
+from league.bootstrap import block_weights
+from league.bradley_terry import Fit
+from league.comparisons import compare
+from league.config import LeagueSettings
+from league.contest import Contest
+from league.executor import InlineExecutor
+from league.league import settings_of_tournament
+from league.ledger import Ledger
+from league.review import review
+from league.schedule import Done, drive
+from league.selfplay import scripted_player
+from marl.hosting import make_pool
+from marl.loading import ArenaRef
+from marl.play import Match, Play, Player, in_order
+from marl.policy import RandomLegal
+from marl.spec import Ticket
+from tests.bench.table import Row, in_turns, options, show
+
+if TYPE_CHECKING:
+    from marl.spec import Spec
+
+OURS = {
+    "identity, 2 seats, 10 steps": ("identity", {"seats": 2, "steps": 10}, 1024),
+    "biased rock-paper-scissors, 10 rounds": ("biased_rps", {"steps": 10}, 1024),
+    "market, 8 seats, 100 steps": ("trading", {"seats": 8, "horizon": 100}, 64),
+}
+"""Work to arena, options and matches."""
+THEIRS = {
+    "tic-tac-toe": ("tictactoe_v3", "tic_tac_toe"),
+    "connect four": ("connect_four_v3", "connect_four"),
+}
+"""PettingZoo's classic games, and what OpenSpiel calls them."""
+
+
+def our_matches(name: str, given: dict[str, Any], matches: int) -> Callable[[], float]:
+    """Matches per second between two frozen networks of 64 x 64, 64 copies in this process."""
+    pool = make_pool(ArenaRef(full_spec(name), given), hosts=0, copies=64, groups=2)
+    with tempfile.TemporaryDirectory() as folder:
+        frozen = [
+            load_snapshot(
+                PPO(pool.spec, PPOSettings(hidden=(64, 64)), seed=seed).snapshot(Path(folder), {}), pool.spec
+            )
+            for seed in range(2)
+        ]
+    players = {f"p{i}": Player(policy) for i, policy in enumerate(frozen)}
+    seats = pool.spec.seats
+
+    def measure() -> float:
+        plan = [
+            Match(Ticket(i, i), {seat: f"p{(s + i) % 2}" for s, seat in enumerate(seats)})
+            for i in range(matches)
+        ]
+        began_s = time.perf_counter()
+        Play(pool, in_order(plan, 64), players).run()
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def plain_matches(name: str, given: dict[str, Any], matches: int) -> Callable[[], float]:
+    """The same in a loop over PettingZoo's face, as one writes it.
+
+    A network of that size, a seat at a time.
+    """
+    env = make(name, **given)
+    actions = int(env.action_space(env.possible_agents[0]).n)
+    seen = env.observation_space(env.possible_agents[0])
+    size = int(np.prod((seen["observation"] if hasattr(seen, "spaces") else seen).shape))
+    nets = [
+        torch.nn.Sequential(
+            torch.nn.Linear(size, 64),
+            torch.nn.Tanh(),
+            torch.nn.Linear(64, 64),
+            torch.nn.Tanh(),
+            torch.nn.Linear(64, actions),
+        )
+        for _ in range(2)
+    ]
+
+    def act(seen: Any, net: torch.nn.Module) -> int:  # noqa: ANN401  # an observation
+        mask = None
+        if isinstance(seen, dict):
+            seen, mask = seen["observation"], seen["action_mask"]
+        with torch.no_grad():
+            logits = net(torch.as_tensor(np.asarray(seen, np.float32).ravel()))
+            if mask is not None:
+                logits = torch.where(torch.as_tensor(np.asarray(mask, bool)), logits, torch.tensor(-1e9))
+            return int(torch.multinomial(torch.softmax(logits, -1), 1))
+
+    def measure() -> float:
+        began_s = time.perf_counter()
+        for match in range(matches):
+            seen, _ = env.reset(seed=match)
+            while env.agents:
+                seen = env.step({seat: act(seen[seat], nets[i % 2]) for i, seat in enumerate(env.agents)})[0]
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def our_boards(module: str, matches: int) -> Callable[[], float]:
+    """Matches per second of a PettingZoo game between random-legal players, 64 copies in two processes."""
+    pool = make_pool(ArenaRef(f"pettingzoo.classic.{module}"), hosts=2, copies=64, groups=2)
+    players = {"random": Player(RandomLegal())}
+    lineup = dict.fromkeys(pool.spec.seats, "random")
+
+    def measure() -> float:
+        plan = [Match(Ticket(i, i), lineup) for i in range(matches)]
+        began_s = time.perf_counter()
+        Play(pool, in_order(plan, 64), players).run()
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def plain_boards(module: str, matches: int) -> Callable[[], float]:
+    """The same in PettingZoo's own AEC loop, as its documentation writes it."""
+    env = importlib.import_module(f"pettingzoo.classic.{module}").env()
+    rng = np.random.default_rng(0)
+
+    def measure() -> float:
+        began_s = time.perf_counter()
+        for match in range(matches):
+            env.reset(seed=match)
+            for _ in env.agent_iter():
+                seen, _, ended, cut, _ = env.last()
+                env.step(None if ended or cut else int(rng.choice(np.flatnonzero(seen["action_mask"]))))
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def openspiel_boards(game: str, matches: int) -> Callable[[], float] | None:
+    """The same game in OpenSpiel, its states driven from Python; None where it is not installed."""
+    try:
+        pyspiel = importlib.import_module("pyspiel")
+    except ModuleNotFoundError:
+        return None
+    loaded = pyspiel.load_game(game)
+    rng = np.random.default_rng(0)
+
+    def measure() -> float:
+        began_s = time.perf_counter()
+        for _ in range(matches):
+            state = loaded.new_initial_state()
+            while not state.is_terminal():
+                state.apply_action(int(rng.choice(state.legal_actions())))
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def kaggle_boards(matches: int) -> Callable[[], float] | None:
+    """Connect four of kaggle-environments, its own random agent twice; None where it is not installed."""
+    try:
+        make_kaggle = importlib.import_module("kaggle_environments").make
+    except ModuleNotFoundError:
+        return None
+
+    def measure() -> float:
+        began_s = time.perf_counter()
+        for _ in range(matches):
+            make_kaggle("connectx").run(["random", "random"])
+        return matches / (time.perf_counter() - began_s)
+
+    return measure
+
+
+def many_blocks(players: int, matches: int) -> list[BlockResult]:
+    """Blocks of two matches between random pairs of players of known strength."""
+    rng = np.random.default_rng(0)
+    strength = rng.normal(0, 0.5, players)
+    names = [f"p{i:03d}" for i in range(players)]
+    roles = {"s_0": "player", "s_1": "player"}
+    blocks = []
+    for position in range(matches // 2):
+        i, j = (int(k) for k in rng.choice(players, 2, replace=False))
+        lineups = ({"s_0": names[i], "s_1": names[j]}, {"s_0": names[j], "s_1": names[i]})
+        found = []
+        for index, lineup in enumerate(lineups):
+            won = (rng.random() < 1 / (1 + np.exp(strength[j] - strength[i]))) == (index == 0)
+            seats = tuple(
+                SeatResult(
+                    seat, "player", player, float(won == (seat == "s_0")), 1 if won == (seat == "s_0") else 2
+                )
+                for seat, player in lineup.items()
+            )
+            found.append(MatchResult(2 * position + index, index, position, 7, seats))
+        plan = BlockPlan(
+            run="bench",
+            task=0,
+            position=position,
+            arena="toy",
+            version="1",
+            options={},
+            stage="",
+            purpose="eval",
+            seed=position,
+            roles=roles,
+            lineups=lineups,
+        )
+        blocks.append(BlockResult(plan, tuple(found)))
+    return blocks
+
+
+def fit_rows(matches: int) -> list[Row]:
+    """The joint fit of 200 players, from blocks to ratings, and with 1,000 resamples.
+
+    Beside what is allowed.
+    """
+    blocks = many_blocks(200, matches)
+    rng = np.random.default_rng(1)
+    began_s = time.perf_counter()
+    fit = Fit(compare(blocks), {}, 0.5)
+    fit.solve(np.ones((1, len(blocks))), None)
+    once_s = time.perf_counter() - began_s
+    for _ in range(8):
+        fit.solve(block_weights(rng, 125, len(blocks)), rng)
+    all_s = time.perf_counter() - began_s
+    work = f"joint fit of 200 players over {matches:,} matches"
+    return [
+        Row(work, "2 s allowed", 1 / 2, 1 / once_s, "fits/s", 1.0),
+        Row(f"{work}, with 1,000 resamples", "30 s allowed", 1 / 30, 1 / all_s, "fits/s", 1.0),
+    ]
+
+
+def tournament_of(blocks: int) -> tuple[LeagueSettings, Spec]:
+    """A round robin of five scripted traders in the market of 100 steps."""
+    players = ["hold", "maker", "momentum", "random", "zi_c"]
+    values = settings_of_tournament("trading", players, blocks=blocks, options={"seats": 8, "horizon": 100})
+    settings = LeagueSettings.read("bench", values)
+    return settings, review(settings)
+
+
+def with_ledger(settings: LeagueSettings, spec: Spec, executor: InlineExecutor, folder: Path) -> float:
+    """Matches per second with every task recorded and on the disk before the next."""
+    file = folder / f"{time.monotonic_ns()}.db"
+    taken = _Count()
+    with Ledger.open(file) as ledger:
+        began_s = time.perf_counter()
+        drive(_contest(settings, spec), executor, ledger, "bench", first=0, window=1, told=taken.add)
+        return taken.matches / (time.perf_counter() - began_s)
+
+
+def without_ledger(settings: LeagueSettings, spec: Spec, executor: InlineExecutor) -> float:
+    """Matches per second of the same tasks, results taken and forgotten."""
+    plan = _contest(settings, spec)
+    taken = _Count()
+    began_s = time.perf_counter()
+    index = 0
+    while (task := plan.next(index)) is not None:
+        result = executor.result(executor.submit(task))
+        blocks = [BlockResult.from_json(block) for block in result.pop("blocks")]
+        done = Done(index, task, result, blocks)
+        plan.take(done)
+        taken.add(done)
+        index += 1
+    return taken.matches / (time.perf_counter() - began_s)
+
+
+class _Count:
+    """Counts matches."""
+
+    matches = 0
+
+    def add(self, done: Done) -> None:
+        self.matches += sum(len(block.matches) for block in done.blocks)
+
+
+def _contest(settings: LeagueSettings, spec: Spec) -> Contest:
+    assert settings.tournament is not None
+    players = [scripted_player(name, {}) for name in settings.tournament.players]
+    return Contest(settings, spec, settings.tournament.form(), players)
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = options(__doc__ or "")
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    runs = 3 if asked.quick else 5
+    share = 4 if asked.quick else 1
+    rows = []
+    for work, (name, given, matches) in OURS.items():
+        ours = our_matches(name, given, matches // share)
+        plain = plain_matches(name, given, max(1, matches // 64))
+        ours()
+        theirs_s, ours_s = in_turns(runs, plain, ours)
+        rows.append(
+            Row(f"{work}, frozen 64 x 64", "a plain PettingZoo loop", theirs_s, ours_s, "matches/s", 10.0)
+        )
+    for game, (module, theirs_name) in THEIRS.items():
+        rows += board_rows(game, module, theirs_name, runs, 1024 // share)
+    rows += fit_rows(20_000 if asked.quick else 200_000)
+    settings, spec = tournament_of(8 if asked.quick else 32)
+    with tempfile.TemporaryDirectory() as folder:
+        executor = InlineExecutor(Path(folder))
+        without_ledger(settings, spec, executor)
+        free, kept = in_turns(
+            runs,
+            lambda: without_ledger(settings, spec, executor),
+            lambda: with_ledger(settings, spec, executor, Path(folder)),
+        )
+        executor.close()
+    work = "market tournament, ledger on disk"
+    rows.append(Row(work, "the same without a ledger", free, kept, "matches/s", 0.97))
+    show(rows, as_json=asked.json)
+
+
+def board_rows(game: str, module: str, theirs_name: str, runs: int, boards: int) -> list[Row]:
+    """Random-legal players on a third-party board in two processes, beside each loop that is installed."""
+    peers: list[tuple[str, Callable[[], float] | None, float | None]] = [
+        ("PettingZoo's AEC loop", plain_boards(module, boards // 8), 1.5),
+        ("OpenSpiel's Python loop", openspiel_boards(theirs_name, boards), None),
+    ]
+    if game == "connect four":
+        peers.append(("kaggle-environments", kaggle_boards(16), None))
+    ours = our_boards(module, boards)
+    ours()
+    found = in_turns(runs, ours, *(peer for _, peer, _ in peers if peer is not None))
+    rest = iter(found[1:])
+    rows = []
+    for name, peer, bar in peers:
+        theirs = None if peer is None else next(rest)
+        label = name if peer is not None else f"{name}: not installed"
+        rows.append(Row(f"{game}, random-legal, 2 processes", label, theirs, found[0], "matches/s", bar))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
