@@ -1,8 +1,8 @@
 """Scripted foremen for `arenas.construction`: priority rules over their slots, plans over the whole network.
 
-Rules read the slots and reproduce the parallel scheme when all foremen share one. Planners need `blueprint = true`:
-each makes the same plan from the same network, then signs what the plan starts today. Axes: R rows, S slots, F
-features, J activities, K = 1.
+Rules read the slots and reproduce the parallel scheme when all foremen share one. Planners need `blueprint =
+true`: each makes the same plan from the same network, then signs what the plan starts today. Axes: R rows, S
+slots, F features, J activities, K = 1.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ MATERIALS = ("concrete", "steel", "wood")
 class Crew:
     """Signs the startable activity of the best value of its slots, unless it has; else waits for the others.
 
-    `value`: the least is the best, slots (sorted by latest finish) break ties. In a site it works in normal hours
-    and orders material by base stock: a lot as soon as stock and orders fall below `base` lots.
+    `value`: the least is the best, slots (sorted by latest finish) break ties. In a site it works in normal
+    hours and orders material by base stock: a lot as soon as stock and orders fall below `base` lots.
     """
 
     memory_size: int = 0
@@ -100,13 +100,16 @@ class Crew:
 
 
 class RandomSampling(Crew):
-    """Regret-biased random sampling (alpha = eps = 1) of the least latest finish; foremen of a match draw alike."""
+    """Regret-biased random sampling (alpha = eps = 1) of the least latest finish.
+
+    Foremen of a match draw alike.
+    """
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec, LATEST_FINISH)
 
     def value(self, slot_RSF: Floats, rows: Rows) -> NDArray[Any]:
-        """Keys of a weighted draw without replacement (Efraimidis, Spirakis 2006), from match and activity alone.
+        """Keys of a weighted draw without replacement (Efraimidis, Spirakis 2006).
 
         All foremen of a match share the key of an activity, so that they draw the same order.
         """
@@ -135,4 +138,7 @@ SCRIPTED: Mapping[str, Callable[[Spec], Policy]] = {
     "sampled_plan": partial(Planner, plan=best_of_samples),
     "optimal": partial(Planner, plan=optimum),
 }
-"""Name to factory(spec). The last five plan: they need `blueprint = true`, and `optimal` the extra `solver`."""
+"""Name to factory(spec). The last five plan.
+
+They need `blueprint = true`, and `optimal` the extra `solver`.
+"""

@@ -1,4 +1,6 @@
-"""Foremen who plan: all of a site make the same plan from the network that they see, and sign what it starts today.
+"""Foremen who plan.
+
+All of a site make the same plan from the network that they see, and sign what it starts today.
 
 The plan is made when a match begins, and in a site again each day, of what is left (rolling horizon, expected
 durations). Axes: R rows, J activities, K trades, S slots.
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     Plan = Callable[[Network], NDArray[np.int64]]
 
 TRADES, HEAD = 8, 5
-"""Trades in a blueprint; what stands before an activity's demands: here, state, days left, start, duration."""
+"""Trades in a blueprint; what stands before an activity's demands.
+
+Here, state, days left, start, duration.
+"""
 WAITING, RUNNING, DONE = range(3)
 FEATURES, STARTABLE, SIGNED, NUMBER = 24, 1, 2, 23
 PASS, MODES, NORMAL = 0, 3, 1
@@ -56,7 +61,8 @@ class Planner:
                 expected="foremen who see the whole network",
                 remedy="Set the option blueprint = true.",
             )
-        self._slots, self._site, self._jobs = options["slots"], options["site"], options["activities"]
+        self._slots, self._jobs = int(options["slots"]), int(options["activities"])
+        self._site = bool(options["site"])
         self._plan = plan
         self._plans: dict[int, tuple[int, NDArray[np.int64]]] = {}
 

@@ -1,8 +1,10 @@
-"""Schedules from networks: critical path, priority rules, serial and parallel generation, sampling, improvement.
+"""Schedules from networks.
 
-A plan is arrays only, so that crews can make it of what they see. Axes: J activities, K trades, A arcs, P priorities.
-Sources: Kolisch 1996 (EJOR 90, schemes and rules), Kolisch and Hartmann 1999 (sampling), Tormos and Lova 2001 (forward-
-backward improvement).
+Critical path, priority rules, serial and parallel generation, sampling, improvement.
+
+A plan is arrays only, so that crews can make it of what they see. Axes: J activities, K trades, A arcs, P
+priorities. Sources: Kolisch 1996 (EJOR 90, schemes and rules), Kolisch and Hartmann 1999 (sampling), Tormos
+and Lova 2001 (forward- backward improvement).
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ else:
 
 SERIAL, PARALLEL = 0, 1
 RULES = ("lft", "lst", "grpw", "grpw_all", "mts", "minslk", "spt", "fifo")
-"""Latest finish, latest start, greatest rank positional weight (of direct, of all successors), most total successors, least slack, shortest, first."""
+"""Latest finish, latest start, greatest rank positional weight (of direct, of all successors).
+
+Then most total successors, least slack, shortest, first.
+"""
 
 
 def compiled(function: Function) -> Function:
@@ -125,7 +130,10 @@ def schedule(network: Network, value_J: NDArray[np.float64], scheme: int = PARAL
 def sample(
     network: Network, value_J: NDArray[np.float64], scheme: int, count: int, seed: int
 ) -> tuple[int, NDArray[np.int64]]:
-    """The best of `count` schedules whose choices are drawn by regret (alpha = eps = 1); equal values: uniformly."""
+    """The best of `count` schedules whose choices are drawn by regret (alpha = eps = 1); equal values.
+
+    Uniformly.
+    """
     return _sampled(
         network.duration_J,
         network.demand_JK,
@@ -144,7 +152,10 @@ def makespan(network: Network, start_J: NDArray[np.int64]) -> int:
 
 
 def improved(network: Network, start_J: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Forward-backward improvement: push all to the right by their ends, then to the left by their starts, while it helps."""
+    """Forward-backward improvement.
+
+    Push all to the right by their ends, then to the left by their starts, while it helps.
+    """
     mirror = network.mirrored()
     best = makespan(network, start_J)
     while True:
@@ -244,7 +255,7 @@ def _choose(
 
 
 @compiled
-def _serial(
+def _serial(  # noqa: C901, PLR0912  # one scheme, read top to bottom; numba inlines no closures
     duration_J: NDArray[np.int64],
     demand_JK: NDArray[np.int64],
     capacity_K: NDArray[np.int64],
@@ -299,7 +310,7 @@ def _serial(
 
 
 @compiled
-def _parallel(
+def _parallel(  # noqa: C901, PLR0912  # one scheme, read top to bottom
     duration_J: NDArray[np.int64],
     demand_JK: NDArray[np.int64],
     capacity_K: NDArray[np.int64],

@@ -1,4 +1,7 @@
-"""A building site with n foremen: precedence, shared trades, supply, weather, safety; its limit is PSPLIB's RCPSP."""
+"""A building site with n foremen: precedence, shared trades, supply, weather, safety.
+
+Its limit is PSPLIB's RCPSP.
+"""
 
 from __future__ import annotations
 

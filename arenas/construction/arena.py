@@ -34,20 +34,26 @@ NAME = "arenas.construction:ConstructionBatch"
 VERSION = "1"
 ROLE = "foreman"
 SAME = ("slots", "site", "blueprint", "crews")
-"""Options that fix the shape of observation and action: the same in each variant; `trades`, `activities` may be less."""
+"""Options that fix the shape of observation and action: the same in each variant.
+
+`trades`, `activities` may be less.
+"""
 
 
 class ConstructionBatch(BatchArena):
-    """Foremen of n trades build a project together: precedence, shared units, and in `site` all that goes wrong.
+    """Foremen of n trades build a project together.
 
-    A day has rounds: each foreman signs an activity of its slots, or passes; what all trades that it needs have
-    signed starts; in a round where nobody does anything the day is worked. Observation: float32 in named slices
-    (`layout.observation_slices`). Action: 0 passes; then an activity's slot (in `site` with its mode: careful,
-    normal, overtime), then orders of material, a briefing. Mask: precedence, free units, stock, weather. A
-    foreman without a choice is not asked. Reward: points of the team (`alpha`) and of the crew, over
-    `reward_scale`; in the pure problem they are minus the growth of the earliest completion, so that score is
-    minus the makespan's excess over the critical path, in percent. Termination: a trade without work leaves; all
-    at completion; insolvent crews. Truncation: a site at `max_days`. Options: `arenas.construction.options.Options`.
+    Precedence, shared units, and in `site` all that goes wrong.
+
+    A day has rounds: each foreman signs an activity of its slots, or passes; what all trades that it needs
+    have signed starts; in a round where nobody does anything the day is worked. Observation: float32 in named
+    slices (`layout.observation_slices`). Action: 0 passes; then an activity's slot (in `site` with its mode:
+    careful, normal, overtime), then orders of material, a briefing. Mask: precedence, free units, stock,
+    weather. A foreman without a choice is not asked. Reward: points of the team (`alpha`) and of the crew,
+    over `reward_scale`; in the pure problem they are minus the growth of a bound of completion. Score:
+    points; in the pure problem minus the makespan's excess over the critical path, in percent. Termination:
+    a trade without work leaves; all at completion; insolvent crews. Truncation: a site at `max_days`.
+    Options: `arenas.construction.options.Options`.
     """
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
@@ -174,7 +180,7 @@ def _spec(capacity: Options) -> Spec:
         roles=(role,),
         teams={"crew": seats},
         state_size=state_size(capacity),
-        scores="points, higher is better; in the pure problem minus the excess over the critical path in percent",
+        scores="points, higher is better; in the pure problem minus the % over the critical path",
         forfeit_score=-1000.0,
     )
 

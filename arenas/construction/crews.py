@@ -25,7 +25,10 @@ HOURS = np.array([8.0, 8.0, 12.0])
 BASE_HAZARD = 2.3 / 100.0 / 250.0
 """Recordable incidents a worker-day: 2.3 per 100 FTE-years of 250 days (BLS, US construction 2023)."""
 TIRES, RESTS, MOST_TIRED = 1.0 / 60.0, 1.0 / 30.0, 0.75
-"""Speed lost a day of overtime, regained a day without: a 60-hour crew falls behind a 40-hour crew in 8 weeks."""
+"""Speed lost a day of overtime, regained a day without.
+
+A 60-hour crew falls behind a 40-hour crew in 8 weeks.
+"""
 WET_HAZARD, BRIEFED_HAZARD, BRIEFED_SPEED = 1.2, 0.8, 0.97
 """Assumptions."""
 LEARNED = 10
@@ -62,7 +65,7 @@ def speed(world: np.void, rules: np.void, job: int) -> float:
         rate *= 1.0 - rules["weather_severity"] * project["exposure"][job]
     if world["briefed"]:
         rate *= BRIEFED_SPEED
-    return rate
+    return float(rate)
 
 
 @compiled
@@ -76,12 +79,15 @@ def hazard(world: np.void, rules: np.void, job: int, trade: int) -> float:
         rate *= WET_HAZARD
     if world["briefed"]:
         rate *= BRIEFED_HAZARD
-    return rate
+    return float(rate)
 
 
 @compiled
 def toil(world: np.void, rules: np.void) -> float:
-    """A day of all running activities: work, pay, defects, incidents. Returns the incidents that were to be expected."""
+    """A day of all running activities: work, pay, defects, incidents.
+
+    Returns the incidents that were to be expected.
+    """
     project = world["project"]
     risk, expected, cost = 0.0, 0.0, 0.0
     for seat in range(rules["seats"]):
@@ -163,7 +169,10 @@ def rest(world: np.void, rules: np.void) -> None:
 
 @compiled
 def leave_insolvent(world: np.void, rules: np.void) -> None:
-    """Crews that have lost too much leave; a trade without foremen goes on with an agency's workers, at a higher pay."""
+    """Crews that have lost too much leave.
+
+    A trade without foremen goes on with an agency's workers, at a higher pay.
+    """
     crews = rules["crews"]
     for seat in range(rules["seats"]):
         if world["alive"][seat]:

@@ -18,7 +18,9 @@ Entry = Callable[..., int]
 
 @functools.cache
 def entry() -> Entry:
-    """`kernel.step_copies`, its faces and scratch as plain tuples; compiled in some 20 s, loaded in a third of one.
+    """`kernel.step_copies`, its faces and scratch as plain tuples.
+
+    Compiled in some 20 s, loaded in a third of one.
 
     numba looks for changes in the entry's own file only. The digest of the folder and of what lies beside
     it, which the entry closes over, is part of the key under which it is kept.

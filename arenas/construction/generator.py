@@ -1,8 +1,9 @@
 """Projects drawn from a seed, in the manner of ProGen (Kolisch, Sprecher, Drexl 1995).
 
-Network complexity NC: arcs per node, the dummies at both ends counted; resource factor RF: share of the trades that an
-activity needs on average; resource strength RS: capacity between the largest demand (0) and the peak of the
-earliest-start schedule (1). At most three successors and predecessors an activity; days 1..10, demands 1..10.
+Network complexity NC: arcs per node, the dummies at both ends counted; resource factor RF: share of the
+trades that an activity needs on average; resource strength RS: capacity between the largest demand (0) and
+the peak of the earliest-start schedule (1). At most three successors and predecessors an activity; days
+1..10, demands 1..10.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from arenas.draws import below, uniform
 from arenas.jit import compiled
 
 ENDS, DEGREE, DAYS, UNITS = 3, 3, 10, 10
-"""Activities without predecessor (and successor), most neighbours on a side, longest duration, largest demand."""
+"""Activities without predecessor (and successor); most neighbours a side; most days; largest demand."""
 
 
 @compiled
@@ -56,7 +57,7 @@ def generate(
 
 @compiled
 def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) -> None:
-    """One predecessor for each later activity, a successor for each earlier one, then arcs that add something."""
+    """A predecessor for later activities, a successor for earlier ones, then arcs that add something."""
     jobs = draft["jobs"]
     after = np.zeros(ACTIVITIES, np.int64)
     before = np.zeros(ACTIVITIES, np.int64)

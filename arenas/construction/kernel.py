@@ -1,6 +1,7 @@
 """The step of a whole batch: one serial loop over copies, written straight into the frame's arrays.
 
-Axes: B copies, N seats (capacity), A choices, K = 1, O observation, S state, V variants, X ready activities, F features.
+Axes: B copies, N seats (capacity), A choices, K = 1, O observation, S state, V variants, X ready activities,
+F features.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ class Faces(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory that outlives no step: what trades see, which ready activities can start, their features, a draft."""
+    """Memory that outlives no step.
+
+    What trades see, which ready activities can start, their features, a draft.
+    """
 
     general_O: NDArray[np.float32]
     startable_X: NDArray[np.bool_]
@@ -78,7 +82,10 @@ def step_copies(
     scratch: Scratch,
     jobs: int,
 ) -> None:
-    """Advance every copy by one step; `variant_B` is whose rules each plays, `jobs` the capacity for activities."""
+    """Advance every copy by one step.
+
+    `variant_B` is whose rules each plays, `jobs` the capacity for activities.
+    """
     for copy in range(len(worlds_B)):
         world = worlds_B[copy]
         _forget(faces, copy)
@@ -87,9 +94,7 @@ def step_copies(
             _start(world, rules_V, variant_B, faces, copy, projects_P, sky_D, scratch, jobs)
         else:
             rules = rules_V[variant_B[copy]]
-            points = _play(
-                world, rules, faces.action_BNK[copy], faces.mask_BNA[copy], faces, copy, sky_D, scratch
-            )
+            points = _play(world, rules, faces.action_BNK[copy], faces.mask_BNA[copy], faces, copy, sky_D)
             _pay(world, rules, points, faces, copy)
             faces.steps_B[copy] = world["step"]
             if world["over"]:
@@ -136,9 +141,11 @@ def _play(
     faces: Faces,
     copy: int,
     sky_D: NDArray[np.int8],
-    scratch: Scratch,
 ) -> float:
-    """One round of signatures; where nobody signs, work goes on until somebody can. Returns the team's points."""
+    """One round of signatures; where nobody signs, work goes on until somebody can.
+
+    Returns the team's points.
+    """
     world["step"] += 1
     points = 0.0
     for seat in range(rules["seats"]):
@@ -194,7 +201,7 @@ def _sign_all(
             continue
         some = True
         if action >= choices:
-            site.command(world, rules, seat, action - choices)
+            site.command(world, rules, action - choices)
             continue
         trade, slot = seat // crews, (action - 1) // modes
         job = world["ready"][world["slot"][trade, slot]]
@@ -252,10 +259,10 @@ def _agree(world: np.void, rules: np.void) -> bool:
 @compiled
 def _somebody_can(world: np.void) -> bool:
     """Whether an activity could start now."""
+    some = False
     for at in range(world["ready_count"]):
-        if fits(world, world["ready"][at]):
-            return True
-    return False
+        some = some or fits(world, world["ready"][at])
+    return some
 
 
 @compiled

@@ -16,7 +16,9 @@ _ONE = np.uint64(1)
 
 @compiled
 def prepare(draft: np.void, project: np.void) -> bool:
-    """Fill `project` from a draft's activities and arcs, renumbered by (latest finish, number); False: a circle.
+    """Fill `project` from a draft's activities and arcs, renumbered by (latest finish, number); False.
+
+    A circle.
 
     Afterwards a scan in index order is a scan in order of latest finish.
     """

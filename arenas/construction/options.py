@@ -187,7 +187,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "stage_hazard": {**_SITE, "hazard_scale": 10.0},
     "subcontractors": {**_SITE, "alpha": 0.5},
 }
-"""Named sets of options: `rcpsp` is the pure benchmark, `site` has everything on, `stage_*` make curricula."""
+"""Named sets of options.
+
+`rcpsp` is the pure benchmark, `site` has everything on, `stage_*` make curricula.
+"""
 
 
 def preset(name: str, **options: Any) -> dict[str, Any]:
@@ -206,8 +209,9 @@ RULES = np.dtype(
 )
 """One record a variant: every counted or measured option by its name, and what is derived from the others.
 
-seats, few: foremen, fewest activities. first, projects: rows of the projects that matches choose among (0: generated). sky, sky_first,
-sky_days: kind of weather, and the days that are replayed. modes: ways to carry out an activity.
+seats, few: foremen, fewest activities. first, projects: rows of the projects that matches choose among (0:
+generated). sky, sky_first, sky_days: kind of weather, and the days that are replayed. modes: ways to carry
+out an activity.
 """
 
 

@@ -38,7 +38,7 @@ class OracleSite:
         def tail(n: int) -> int:
             if n not in tails:
                 tails[n] = self.days[n] + max((tail(m) for m in numbers if n in self.before[m]), default=0)
-            return tails[n]
+            return int(tails[n])
 
         self.critical = max(tail(n) for n in numbers)
         latest = {n: self.critical - tail(n) + self.days[n] for n in numbers}
@@ -71,7 +71,10 @@ class OracleSite:
         return [(n, n in fit and trade not in self.signed.get(n, set())) for n in [*fit, *rest][: self.slots]]
 
     def step(self, choice: Mapping[int, int]) -> None:
-        """One round: by trade a slot from 1 on, or 0. Where nobody signs, work goes on until something can start."""
+        """One round: by trade a slot from 1 on, or 0.
+
+        Where nobody signs, work goes on until something can start.
+        """
         signs = [
             (trade, self.options(trade)[slot - 1][0])
             for trade, slot in choice.items()

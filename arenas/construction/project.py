@@ -1,4 +1,6 @@
-"""A project: activities with durations, precedence and demands for trades; as plain arrays, and as the kernel's record.
+"""A project: activities with durations, precedence and demands for trades.
+
+As plain arrays, and as the kernel's record.
 
 Axes: J activities (no dummies), K trades, A arcs, P materials.
 """
@@ -20,10 +22,10 @@ from marl.errors import SpecError
 class Project:
     """What is to be built. Durations in days, demands and capacities in units of a trade.
 
-    `arc_A2`: (before, after) pairs of activities. `number_J`: their names in the file. `exposure_J`: share of its
-    work that weather reaches; `zone_J`: where on the site; `material_JP`: units of concrete, steel and wood. Raises
-    SpecError where a demand exceeds its capacity, arcs form a circle, or there is more of something than
-    the record holds.
+    `arc_A2`: (before, after) pairs of activities. `number_J`: their names in the file. `exposure_J`: share of
+    its work that weather reaches; `zone_J`: where on the site; `material_JP`: units of concrete, steel and
+    wood. Raises SpecError where a demand exceeds its capacity, arcs form a circle, or there is more of
+    something than the record holds.
     """
 
     name: str

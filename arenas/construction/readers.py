@@ -26,7 +26,10 @@ WHERE = "construction project"
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to carry out an activity: days, units of each renewable resource, units of each that is used up."""
+    """One way to carry out an activity.
+
+    Days, units of each renewable resource, units of each that is used up.
+    """
 
     duration: int
     demand: tuple[int, ...]
@@ -35,7 +38,10 @@ class Mode:
 
 @dataclass(frozen=True)
 class Network:
-    """A PSPLIB file: activities with their modes and successors (numbers of the file), and what there is of resources."""
+    """A PSPLIB file.
+
+    Activities with their modes and successors (numbers of the file), and what there is of resources.
+    """
 
     name: str
     modes: dict[int, tuple[Mode, ...]]
@@ -102,7 +108,10 @@ class _Lines:
 
 
 def read_psplib(path: Path) -> Network:
-    """A `.sm` or `.mm` file of PSPLIB (Kolisch, Sprecher 1996); ConfigError names the line that does not fit."""
+    """A `.sm` or `.mm` file of PSPLIB (Kolisch, Sprecher 1996).
+
+    ConfigError names the line that does not fit.
+    """
     lines = _Lines(path)
     jobs = int(lines.seek(r"jobs \(incl\. supersource/sink \):\s*(\d+)").group(1))
     renewable = int(lines.seek(r"- renewable\s*:\s*(\d+)").group(1))
@@ -150,7 +159,9 @@ def _successors(lines: _Lines, jobs: int) -> tuple[dict[int, tuple[int, ...]], d
 
 
 def read_json(path: Path) -> Project:
-    """A JSON file: {"capacity": {trade: units}, "activities": [{"id", "days", "needs": {trade: units}, "after": [ids]}]}.
+    """A JSON file: {"capacity": {trade: units}, "activities": [{"id", "days", "needs": {trade.
+
+    Units}, "after": [ids]}]}.
 
     Optional per activity: "exposure" (0..1), "zone", "materials": {"concrete": units}.
     """
@@ -168,8 +179,8 @@ def read_json(path: Path) -> Project:
 def read_csv(path: Path) -> Project:
     """A CSV file with columns id, days, after (ids with blanks between), and a column for each trade.
 
-    The row whose id is `capacity` says how many units of each trade there are. Optional columns: exposure, zone,
-    concrete, steel, wood.
+    The row whose id is `capacity` says how many units of each trade there are. Optional columns: exposure,
+    zone, concrete, steel, wood.
     """
     lines = _Lines(path)
     reader = csv.DictReader(lines.lines)

@@ -38,10 +38,13 @@ PROJECT = np.dtype(
     ],
     align=True,
 )
-"""jobs, trades, arcs: how many. critical: length of the critical path; total: days of all activities together.
+"""jobs, trades, arcs: how many. critical: length of the critical path; total.
 
-after, before: successors and predecessors, those of j from after_at[j] to after_at[j + 1]. order: a topological order.
-head: earliest start; tail: longest path from an activity's start to the end. needs: trades that it needs. behind: all
-successors; weight: GRPW, its own and its direct successors' days. load_behind: days that all successors keep the trade
-that they load most. share: demands as parts of capacities. reach: all successors, as bits.
+Days of all activities together.
+
+after, before: successors and predecessors, those of j from after_at[j] to after_at[j + 1]. order: a
+topological order. head: earliest start; tail: longest path from an activity's start to the end. needs: trades
+that it needs. behind: all successors; weight: GRPW, its own and its direct successors' days. load_behind:
+days that all successors keep the trade that they load most. share: demands as parts of capacities. reach: all
+successors, as bits.
 """

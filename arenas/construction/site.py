@@ -19,7 +19,10 @@ from arenas.draws import uniform
 from arenas.jit import compiled
 
 EXPOSED, REWORK, PAYMENT_DAYS, OVERHEAD = 0.5, 0.3, 20, 1.0
-"""Exposure from which bad weather forbids a start; share of the days that rework takes; days between payments; daily cost."""
+"""Exposure from which bad weather forbids a start; share of the days that rework takes.
+
+Days between payments; daily cost.
+"""
 COMMON = (
     *("wet", "bad", "wet_1", "bad_1", "wet_2", "bad_2", "wet_3", "bad_3", "season_sin", "season_cos"),
     *("concrete", "steel", "wood", "concrete_coming", "steel_coming", "wood_coming"),
@@ -91,7 +94,7 @@ def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> 
 
 
 @compiled
-def command(world: np.void, rules: np.void, seat: int, number: int) -> None:
+def command(world: np.void, rules: np.void, number: int) -> None:
     """An order of material, or a safety briefing for the day."""
     if number < MATERIALS:
         if may_order(world, rules, number):
@@ -108,7 +111,7 @@ def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
     world["wet_days"] += (world["sky"][0] & WET) > 0
     world["day"] += 1
     points = -rules["safety_weight"] * expected
-    points -= rules["quality_weight"] * _inspect(world, rules)
+    points -= rules["quality_weight"] * _inspect(world)
     if world["units"] > 0:
         points += rules["progress_weight"] * (world["earned"] - before) / world["units"]
     if world["day"] > world["due"]:
@@ -127,12 +130,15 @@ def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
     for at in range(world["ready_count"]):
         world["signed"][world["ready"][at]] = 0
     start_unstaffed(world)
-    return points
+    return float(points)
 
 
 @compiled
-def _inspect(world: np.void, rules: np.void) -> float:
-    """What is finished is done, or has to be done again in part; returns the share of all work that is to be redone."""
+def _inspect(world: np.void) -> float:
+    """What is finished is done, or has to be done again in part.
+
+    Returns the share of all work that is to be redone.
+    """
     project, running = world["project"], world["running"]
     redone, at = 0.0, 0
     while at < world["running_count"]:
@@ -160,7 +166,10 @@ def _inspect(world: np.void, rules: np.void) -> float:
 
 @compiled
 def reckon(world: np.void, rules: np.void) -> float:
-    """Points of a step that are not of a day's work: incidents, overrun, completion. Crews that are insolvent leave."""
+    """Points of a step that are not of a day's work: incidents, overrun, completion.
+
+    Crews that are insolvent leave.
+    """
     points = -rules["incident_weight"] * (world["incidents"] - world["told"])
     world["told"] = world["incidents"]
     if world["cost"] > rules["budget"] and not world["overrun"]:
@@ -171,7 +180,7 @@ def reckon(world: np.void, rules: np.void) -> float:
         points += rules["completion_weight"]
         points += rules["late_weight"] * max(world["due"] - world["day"], 0)
     leave_insolvent(world, rules)
-    return points
+    return float(points)
 
 
 @compiled
@@ -215,7 +224,10 @@ def write_site(
     base: int,
     mask_A: NDArray[np.uint8],
 ) -> bool:
-    """COMMON, OWN and each slot's SLOT, from `base` on; orders and briefing in the mask. Returns if one is legal."""
+    """COMMON, OWN and each slot's SLOT, from `base` on; orders and briefing in the mask.
+
+    Returns if one is legal.
+    """
     project, count = world["project"], _COMMON
     for i in range(count):
         out_O[base + i] = general_O[common + i]

@@ -1,4 +1,6 @@
-"""What each trade can choose among: its ready activities, those that can start first, in order of latest finish.
+"""What each trade can choose among.
+
+Its ready activities, those that can start first, in order of latest finish.
 
 `table_XF` keeps one row of features for each ready activity, shared by all foremen who see it.
 Axes: X place in the ready list, F features, K trades, S slots.
@@ -47,7 +49,10 @@ DAYS = 10.0
 
 @compiled
 def fill_slots(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> None:
-    """Choose the activities of each trade's slots; `startable_X` says which places of the ready list can start."""
+    """Choose the activities of each trade's slots.
+
+    `startable_X` says which places of the ready list can start.
+    """
     project, slots = world["project"], rules["slots"]
     for trade in range(project["trades"]):
         count = 0
@@ -109,10 +114,12 @@ def describe(
 
 @compiled
 def _compare(world: np.void, startable_X: NDArray[np.bool_], table_XF: NDArray[np.float32]) -> None:
-    """For each startable activity: how many others it excludes, how late it makes one, how late one can make it.
+    """For each startable activity.
 
-    Lateness is against the latest start by which the earliest completion still holds (after the worst case slack
-    rule of Kolisch 1996).
+    How many others it excludes, how late it makes one, how late one can make it.
+
+    Lateness is against the latest start by which the earliest completion still holds (after the worst case
+    slack rule of Kolisch 1996).
     """
     project, bound = world["project"], world["bound"]
     by_end = np.empty(ACTIVITIES, np.int64)
@@ -149,7 +156,7 @@ def _start_after(world: np.void, by_end: NDArray[np.int64], first: int, second: 
     """The earliest day when `second` could start if `first` started now and nothing else did."""
     project, day = world["project"], world["day"]
     first_end = day + int(np.ceil(world["remaining"][first]))
-    latest = day
+    latest = int(day)
     for trade in range(project["trades"]):
         demand = project["demand"][second, trade]
         if demand == 0:
@@ -164,11 +171,11 @@ def _start_after(world: np.void, by_end: NDArray[np.int64], first: int, second: 
                 began = True
             elif at < world["running_count"]:
                 free += project["demand"][by_end[at], trade]
-                latest = max(latest, running_end)
+                latest = max(latest, int(running_end))
                 at += 1
             else:
                 break
-    return latest
+    return int(latest)
 
 
 @compiled

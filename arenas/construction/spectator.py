@@ -67,7 +67,10 @@ def spectate(world: np.void, options: Options) -> dict[str, Any]:
 
 
 def gantt(view: Mapping[str, Any]) -> str:
-    """A view as a chart: a line an activity (= worked, . not yet begun), then the units at work of each trade."""
+    """A view as a chart: a line an activity (= worked, .
+
+    Not yet begun), then the units at work of each trade.
+    """
     end = max(view["day"], view["earliest_completion"], 1)
     step = -(-end // WIDTH)
     lines = [

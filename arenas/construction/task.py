@@ -1,4 +1,7 @@
-"""What foremen see and may do in the pure problem: observation, mask. Axes: N seats, O observation, A choices, F features."""
+"""What foremen see and may do in the pure problem: observation, mask. Axes.
+
+N seats, O observation, A choices, F features.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,10 @@ def write_mask(
     startable_X: NDArray[np.bool_],
     mask_A: NDArray[np.uint8],
 ) -> bool:
-    """Pass is legal, and each startable activity that the trade has not signed today; returns if there is one."""
+    """Pass is legal, and each startable activity that the trade has not signed today.
+
+    Returns if there is one.
+    """
     mask_A[0] = 1
     some = False
     for slot in range(slots):
@@ -140,7 +146,10 @@ def write_mask(
 
 @compiled
 def write_blueprint(world: np.void, jobs: int, out_O: NDArray[np.float32], base: int, first: bool) -> None:
-    """Capacities, the day; for each activity number, state, days left, start, days, demands, and who comes after."""
+    """Capacities, the day.
+
+    For each activity number, state, days left, start, days, demands, and who comes after.
+    """
     project = world["project"]
     for trade in range(TRADES):
         out_O[base + trade] = project["capacity"][trade]

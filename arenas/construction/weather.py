@@ -1,7 +1,9 @@
-"""The sky over the site: a monthly two-state chain calibrated on Seattle 2012-2015, independent days, or real years.
+"""The sky over the site.
 
-A day's code has two bits: WET, and BAD, a day on which exposed work stops: 10 mm of rain or more, frost, snow, or
-wind of 10.8 m/s and more (Beaufort 6; after the no-work days of Appl. Sci. 2025, 15(19), 10759).
+A monthly two-state chain calibrated on Seattle 2012-2015, independent days, or real years.
+
+A day's code has two bits: WET, and BAD, a day on which exposed work stops: 10 mm of rain or more, frost,
+snow, or wind of 10.8 m/s and more (Beaufort 6; after the no-work days of Appl. Sci. 2025, 15(19), 10759).
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ BAD_IF_DRY = np.array([0.362, 0.125, 0.039, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0
 
 @compiled
 def next_day(rng_1: NDArray[np.uint64], calendar: int, code: int) -> int:
-    """The code of a calendar day from the day before's: Richardson's chain (1981), then whether the day is bad."""
+    """The code of a calendar day from the day before's.
+
+    Richardson's chain (1981), then whether the day is bad.
+    """
     month = min(calendar % YEAR * 12 // YEAR, 11)
     share = WET_SHARE[month]
     chance = share + PERSISTENCE * (1.0 - share) if code & WET else share * (1.0 - PERSISTENCE)
@@ -101,7 +106,10 @@ def _look_ahead(world: np.void, rules: np.void) -> None:
 
 
 def sky_codes(source: str) -> NDArray[np.int8]:
-    """The days of "seattle" or "csv:path" as codes, oldest first; ConfigError names the line that does not fit."""
+    """The days of "seattle" or "csv:path" as codes, oldest first.
+
+    ConfigError names the line that does not fit.
+    """
     if source == "seattle":
         try:
             folder = resources.files("vega_datasets")

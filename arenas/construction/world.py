@@ -1,4 +1,6 @@
-"""The pure problem's state and its rules: signatures, starts, working until something ends, the earliest completion.
+"""The pure problem's state and its rules.
+
+Signatures, starts, working until something ends, the earliest completion.
 
 Axes: J activities, K trades, N seats.
 """
@@ -88,16 +90,19 @@ WORLD = np.dtype(
     ],
     align=True,
 )
-"""One copy. due: the day when it should be done. since: when an activity became ready. end: its earliest end as things
-stand; bound: that of the whole; outlook: the same, with the trades' loads. signed: trades that signed it today, as bits; wanted: those that must. lead: who signed
-for each trade. work: unit-days that are left of a trade; open: activities. out: (units, days) of workers that are
-hurt. transit: (units, days) of orders. ledger: units that came in, were used, spoiled, and were turned away.
+"""One copy. due: the day when it should be done. since: when an activity became ready. end.
+
+Its earliest end as things
+stand; bound: that of the whole; outlook: the same, with the trades' loads. signed: trades that signed it
+today, as bits; wanted: those that must. lead: who signed for each trade. work: unit-days that are left of a
+trade; open: activities. out: (units, days) of workers that are hurt. transit: (units, days) of orders.
+ledger: units that came in, were used, spoiled, and were turned away.
 """
 
 
 @compiled
 def begin(world: np.void, rules: np.void) -> None:
-    """Nothing is built, the project stands in `world["project"]`, all foremen are there whose trade is needed."""
+    """Nothing is built; the project is in `world["project"]`; all foremen are there whose trade is needed."""
     project = world["project"]
     jobs = project["jobs"]
     world["step"] = world["day"] = world["over"] = world["done"] = 0
@@ -155,10 +160,10 @@ def make_ready(world: np.void, job: int) -> None:
 def fits(world: np.void, job: int) -> bool:
     """Whether the units that it needs are free."""
     project = world["project"]
+    fit = True
     for trade in range(project["trades"]):
-        if project["demand"][job, trade] > world["free"][trade]:
-            return False
-    return True
+        fit = fit and project["demand"][job, trade] <= world["free"][trade]
+    return fit
 
 
 @compiled
@@ -227,7 +232,10 @@ def start_unstaffed(world: np.void) -> None:
 
 @compiled
 def work_on(world: np.void) -> None:
-    """Work until the next activity is done; a site where all passed and nothing runs starts the most urgent one."""
+    """Work until the next activity is done.
+
+    A site where all passed and nothing runs starts the most urgent one.
+    """
     if world["running_count"] == 0:
         start(world, world["ready"][0])
     if world["running_count"] == 0:
@@ -271,8 +279,8 @@ def earliest_completion(world: np.void) -> int:
                 if status[before] != DONE and end[before] > begins:
                     begins = end[before]
         end[job] = begins + int(np.ceil(world["remaining"][job]))
-        bound = max(bound, end[job])
-    return bound
+        bound = max(bound, int(end[job]))
+    return int(bound)
 
 
 @compiled

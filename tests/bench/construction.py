@@ -1,4 +1,6 @@
-"""The site beside the literature and beside peers: sampling tables, CP-SAT, steps per second, schedules per second.
+"""The site beside the literature and beside peers.
+
+Sampling tables, CP-SAT, steps per second, schedules per second.
 
 python tests/bench/construction.py [--quick] [--json]
 
@@ -37,7 +39,10 @@ PUBLISHED = {
     "j30": {1000: (1.44, 0.83, 1.77, 1.40), 5000: (1.00, 0.53, 1.48, 1.29)},
     "j60": {1000: (15.94, 13.96, 14.89, 13.59)},
 }
-"""Kolisch and Hartmann 2006, % over the optimum (j30), over the critical path (j60): random and LFT, serial; parallel."""
+"""Kolisch and Hartmann 2006, % over the optimum (j30), over the critical path (j60).
+
+Random and LFT, serial; parallel.
+"""
 WITHIN = {"j30": 0.15, "j60": 0.3}
 COLUMNS = (("random", SERIAL), ("lft", SERIAL), ("random", PARALLEL), ("lft", PARALLEL))
 

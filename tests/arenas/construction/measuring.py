@@ -1,4 +1,7 @@
-"""What the site's calibration is measured by: incidents a worker-year, overtime's output, wet days. See the data sheet."""
+"""What the site's calibration is measured by: incidents a worker-year, overtime's output, wet days.
+
+See the data sheet.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Without noise the site is PSPLIB's problem: foremen who share a list make the parallel scheme's schedule, exactly."""
+"""Without noise the site is PSPLIB's problem.
+
+Foremen who share a list make the parallel scheme's schedule, exactly.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def best_known(data_folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("family", ["j30", "j60"])
 def test_shared_lft_list_is_parallel_scheme_on_all_instances(data_folder: Path, family: str) -> None:
-    """On each of the 480 instances of a set, foremen with one LFT list reproduce parallel SGS, within known bounds."""
+    """On all 480 instances of a set, foremen with one LFT list reproduce parallel SGS, within bounds."""
     folder = data_folder / "psplib" / family
     projects = read_projects(f"psplib:{folder}")
     assert len(projects) == 480
@@ -65,7 +68,7 @@ def test_shared_lft_list_is_parallel_scheme_on_all_instances(data_folder: Path, 
 
 @pytest.mark.parametrize("family", ["j30", "j60"])
 def test_random_foremen_never_beat_the_lower_bound_nor_idle(data_folder: Path, family: str) -> None:
-    """Whatever foremen do, a schedule is no shorter than the known bound and no longer than all work in turn."""
+    """A schedule is never shorter than the known bound, nor longer than all work in turn."""
     folder = data_folder / "psplib" / family
     projects = read_projects(f"psplib:{folder}")
     options = {"activities": int(family[1:])}

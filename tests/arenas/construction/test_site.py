@@ -30,12 +30,15 @@ from tests.arenas.construction.measuring import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from marl.frame import Frame
 
 SMALL = {"activities": 12, "activities_low": 6}
 
 
-def walk(options: dict[str, Any], seed: int, steps: int) -> Any:
+def walk(options: dict[str, Any], seed: int, steps: int) -> Iterator[tuple[np.void, Frame]]:
     """Yield the world and the frame after each random step of a match."""
     arena, frame, orders = attached(options, 1)
     begin(arena, orders, [seed])
@@ -51,7 +54,10 @@ def walk(options: dict[str, Any], seed: int, steps: int) -> Any:
 @given(seed=st.integers(0, 2**31))
 @hypothesis_settings(max_examples=15)
 def test_material_that_came_was_used_spoiled_or_is_there(seed: int) -> None:
-    """For each material: what came in = what was used + what spoiled + what is in stock; the store is never overfull."""
+    """For each material: what came in = what was used + what spoiled + what is in stock.
+
+    The store is never overfull.
+    """
     options = preset("site", **SMALL, spoilage=0.05)
     for world, _ in walk(options, seed, 150):
         ledger = world["ledger"]
@@ -64,7 +70,10 @@ def test_material_that_came_was_used_spoiled_or_is_there(seed: int) -> None:
 @given(seed=st.integers(0, 2**31))
 @hypothesis_settings(max_examples=15)
 def test_money_and_progress_add_up(seed: int) -> None:
-    """Cash = start + payments - costs; work earned grows, but for rework, and equals what is no longer left."""
+    """Cash = start + payments - costs.
+
+    Work earned grows, but for rework, and equals what is no longer left.
+    """
     options = preset("site", **SMALL, defect_rate=0.5)
     earned, reworks = 0.0, 0
     for world, _ in walk(options, seed, 200):
@@ -78,7 +87,7 @@ def test_money_and_progress_add_up(seed: int) -> None:
 @given(seed=st.integers(0, 2**31))
 @hypothesis_settings(max_examples=15)
 def test_units_are_never_used_twice(seed: int) -> None:
-    """Units of what runs, free ones, and those of the hurt and of crews that left make up the capacity, always."""
+    """Units at work, free, hurt, and of crews that left make up the capacity, always."""
     options = preset("subcontractors", **SMALL, hazard_scale=100.0, crew_credit=5.0)
     for world, _ in walk(options, seed, 200):
         project = world["project"]
@@ -91,7 +100,7 @@ def test_units_are_never_used_twice(seed: int) -> None:
 @given(seed=st.integers(0, 2**31))
 @hypothesis_settings(max_examples=15)
 def test_precedence_holds_through_rework(seed: int) -> None:
-    """Nothing starts before all that comes before it is done, inspected, and done again where it had to be."""
+    """Nothing starts before its predecessors are done, inspected, and done again where it had to be."""
     for world, _ in walk(preset("site", **SMALL, defect_rate=0.8), seed, 200):
         project = world["project"]
         for a, b in project["arc"][: project["arcs"]]:
@@ -102,7 +111,7 @@ def test_precedence_holds_through_rework(seed: int) -> None:
 
 def test_only_crews_at_work_have_incidents() -> None:
     """Where nobody works nobody is hurt, at whatever hazard; where they work some are."""
-    arena, frame, orders = attached(preset("site", hazard_scale=1000.0), 4)
+    arena, _, orders = attached(preset("site", hazard_scale=1000.0), 4)
     begin(arena, orders, [1, 2, 3, 4])
     for _ in range(30):
         orders.action["foreman"].fill(0)
@@ -118,7 +127,10 @@ def test_only_crews_at_work_have_incidents() -> None:
 
 
 def test_insolvent_crews_leave_and_others_finish() -> None:
-    """Subcontractors that lose their credit are terminated; with an agency's workers the others can still finish."""
+    """Subcontractors that lose their credit are terminated.
+
+    With an agency's workers the others can still finish.
+    """
     options = preset("subcontractors", **SMALL, crew_credit=8.0, supply=False)
     arena, frame, orders = attached(options, 16)
     begin(arena, orders, list(range(16)))
@@ -150,7 +162,7 @@ def test_a_site_is_truncated_at_its_last_day() -> None:
 
 
 def test_without_noise_a_site_in_normal_hours_is_the_pure_problem() -> None:
-    """With everything switched off, LFT foremen finish a site on the day on which they finish the pure project."""
+    """With all switched off, LFT foremen finish a site on the day on which they finish the pure project."""
     off = {
         "duration_noise": 0.0,
         "weather": "none",
@@ -212,7 +224,10 @@ def test_trades_may_be_called_in_any_order(seed: int, order: list[int]) -> None:
 
 
 def test_incidents_are_as_rare_as_in_the_statistics() -> None:
-    """Without overtime 2.3 incidents per 100 worker-years (within 4 standard errors); overtime 1.61 times as many."""
+    """Without overtime 2.3 incidents per 100 worker-years (within 4 standard errors).
+
+    Overtime 1.61 times as many.
+    """
     rate, count = incident_rate("lft", scale=50.0, copies=32, steps=500)
     assert rate == pytest.approx(2.3, rel=0.02 + 4 / np.sqrt(count))
     assert overtime_hazard() == pytest.approx(1.61)

@@ -57,7 +57,10 @@ def test_equals_its_twin_round_by_round(seed: int, pass_share: float) -> None:
 
 @given(seed=st.integers(0, 2**31))
 def test_schedules_are_feasible(seed: int) -> None:
-    """Whatever foremen do: days are kept, predecessors are done, units suffice each day, and no bound is broken."""
+    """Whatever foremen do.
+
+    Days are kept, predecessors are done, units suffice each day, and no bound is broken.
+    """
     arena, frame, orders = attached(OPTIONS, 1)
     begin(arena, orders, [seed])
     rng, held, reward = np.random.default_rng(seed), frame.roles["foreman"], 0.0
@@ -109,7 +112,10 @@ def test_batch_equals_single(name: str) -> None:
 
 
 def test_same_seed_same_match() -> None:
-    """A seed is a match: played again with the same choices, all observations are the same; another seed differs."""
+    """A seed is a match: played again with the same choices, all observations are the same.
+
+    Another seed differs.
+    """
 
     def trace(seed: int) -> list[Any]:
         arena, frame, orders = attached(preset("site"), 1)
@@ -145,7 +151,10 @@ def test_masked_choices_change_nothing(seed: int) -> None:
 
 @given(seed=st.integers(0, 2**31))
 def test_serial_schedules_are_active_and_parallel_ones_do_not_delay(seed: int) -> None:
-    """No activity of a serial schedule can start earlier alone; in a parallel one none that fits ever waits."""
+    """No activity of a serial schedule can start earlier alone.
+
+    In a parallel one none that fits ever waits.
+    """
     arena, _, orders = attached(OPTIONS, 1)
     begin(arena, orders, [seed])
     project = unpacked(arena._worlds_B[0]["project"], "x")
