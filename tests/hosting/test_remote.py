@@ -141,7 +141,7 @@ def test_a_remote_host_that_hangs_is_ended_where_it_runs() -> None:
 
 
 def test_a_remote_arena_that_raises_tells_where_and_what() -> None:
-    """The error leaves before its process ends: seed, step and traceback come as from a host of this machine."""
+    """The error leaves before its process ends: seed, step and traceback come as from a host here."""
     with (
         kept() as addresses,
         HostPool(counter(length=50, fault="raise", at=9), hosts=addresses, copies=2, groups=1) as pool,
