@@ -21,7 +21,9 @@ ARENAS: Mapping[str, str] = {
     "penalty": "arenas.matrix:Penalty",
     "prisoners_dilemma": "arenas.matrix:PrisonersDilemma",
     "trading": "arenas.trading:TradingBatch",
+    "trading_execution": "arenas.trading.execution:ExecutionBatch",
     "trading_induced": "arenas.trading.induced:InducedBatch",
+    "trading_ohlcv": "arenas.trading.bars:BarsBatch",
 }
 """Short name to full spec."""
 

@@ -55,6 +55,11 @@ def write_mask(world: np.void, rules: np.void, seat: int, mask_A: NDArray[np.uin
     for choice in range(CHOICES):
         mask_A[choice] = 0
     mask_A[HOLD] = 1
+    if world["halt"] > 0:
+        for side in (BUY, SELL):
+            mask_A[CANCEL + side] = world["owners"][seat + 1, COUNT + side] > 0
+        mask_A[CANCEL + 2] = mask_A[CANCEL] and mask_A[CANCEL + 1]
+        return
     inside = world["bid"] == NONE or world["ask"] == TICKS or world["ask"] - world["bid"] > 1
     for side in (BUY, SELL):
         lots = room(world, rules, seat, side)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.trading.actions import CHOICES, obey, write_mask
-from arenas.trading.book import BUY, T_LOTS, T_SIDE, TAPE, TRADES
+from arenas.trading.book import BUY, SELL, T_LOTS, T_SIDE, TAPE, TRADES
 from arenas.trading.draws import below, word
 from arenas.trading.faces import Faces
 from arenas.trading.flow import background
@@ -26,6 +26,7 @@ from arenas.trading.world import (
     begin,
     blur,
     close_out,
+    cross,
     look,
     margin_call,
     move_value,
@@ -109,37 +110,71 @@ def _play(
     move_value(world, rules, series)
     if rules["informed"]:
         blur(world, rules)
-    background(world, rules)
+    halted = world["halt"] > 0
+    if not halted:
+        background(world, rules)
     previous_mid2 = world["mid2"]
     look(world)
+    if rules["mission"] > 0 and world["alive"][0]:
+        _pursue(world, rules, terminated_N)
     for seat in range(rules["seats"]):
-        if world["alive"][seat] and margin_call(world, rules, seat):
+        called = world["alive"][seat] and not halted and not terminated_N[seat]
+        if called and margin_call(world, rules, seat):
             terminated_N[seat] = True
             world["live"] -= 1
             look(world)
+    if halted:
+        world["halt"] -= 1
+    elif rules["halt_move"] > 0 and abs(world["mid2"] - previous_mid2) >= 2 * rules["halt_move"]:
+        world["halt"] = rules["halt_steps"]
     remember(world, rules, previous_mid2, _flow(world))
     world["over"] = world["step"] >= rules["horizon"] or world["live"] == 0
     pay(world, rules, mark_of(world, rules), reward_N)
 
 
 @compiled
+def _pursue(world: np.void, rules: np.void, terminated_N: NDArray[np.bool_]) -> None:
+    """Who has sold all leaves; what is left in the last step is sold into the book, as far as it goes."""
+    account = world["accounts"][1]
+    if world["step"] >= rules["horizon"] and account[SHARES] > 0:
+        close_out(world, 1)
+        cross(world, rules, 1, SELL, account[SHARES])
+        look(world)
+    if account[SHARES] == 0:
+        close_out(world, 1)
+        terminated_N[0] = True
+        world["live"] -= 1
+        look(world)
+
+
+@compiled
 def _obey_all(
     world: np.void, rules: np.void, action_NK: NDArray[np.int32], mask_NA: NDArray[np.uint8]
 ) -> None:
-    """The live seats' choices in a random permutation; masked and unknown ones do nothing."""
+    """The live seats' choices in random order, the slow ones last; masked and unknown ones do nothing."""
     count, turn = 0, world["turn"]
     for seat in range(rules["seats"]):
         if world["alive"][seat]:
             turn[count] = seat
             count += 1
-    for place in range(count - 1, 0, -1):
-        other = below(world["rng"], place + 1)
-        turn[place], turn[other] = turn[other], turn[place]
+    fast = count
+    while fast > 0 and turn[fast - 1] >= rules["seats"] - rules["slow_seats"]:
+        fast -= 1
+    _shuffle(world["rng"], turn, 0, fast)
+    _shuffle(world["rng"], turn, fast, count)
     for place in range(count):
         seat = turn[place]
         action = action_NK[seat, 0]
         if 0 <= action < CHOICES and mask_NA[seat, action]:
             obey(world, rules, seat, action)
+
+
+@compiled
+def _shuffle(rng_1: NDArray[np.uint64], turn_N: NDArray[np.int64], first: int, end: int) -> None:
+    """A uniform permutation of the places from `first` to `end`."""
+    for place in range(end - 1, first, -1):
+        other = first + below(rng_1, place - first + 1)
+        turn_N[place], turn_N[other] = turn_N[other], turn_N[place]
 
 
 @compiled

@@ -60,6 +60,21 @@ class Options(ArenaOptions):
         description="Error (standard deviation, ticks) of a seat's view of the value; none: no view.",
     )
     signal_memory: float = Field(0.9, ge=0, lt=1, description="Correlation of that error from step to step.")
+    mission: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Lots that the first seat holds at the start and must sell by the end; it only sells.",
+    )
+    slow_seats: int = Field(
+        0, ge=0, le=MAX_SEATS, description="So many of the last seats are heard after all others in a step."
+    )
+    halt_move: int = Field(
+        0, ge=0, le=400, description="Move of the mid in a step that halts trading, ticks; 0: none does."
+    )
+    halt_steps: int = Field(
+        5, ge=1, le=1000, description="Steps that a halt lasts: only cancelling is allowed."
+    )
     settle: Literal["value", "mid"] = Field(
         "value", description="Positions left at the end are settled at the fundamental value, or at the mid."
     )
@@ -142,6 +157,8 @@ class Options(ArenaOptions):
                 raise ValueError(f"{name} must be a whole number of hundredths of a tick")
         if self.maker_fee + self.taker_fee < 0:
             raise ValueError("maker_fee and taker_fee together must not pay out more than they take")
+        if self.mission > self.limit:
+            raise ValueError("mission must not exceed limit")
         if self.scale_low > self.scale_high:
             raise ValueError("scale_low must not exceed scale_high")
         if self.maintenance_margin > self.initial_margin:

@@ -62,7 +62,15 @@ SHAPES: Mapping[str, Knobs] = {
 
 INDUCED: Knobs = {**CONVEX["1"], "clear": True, "improve": True, "arrival": "one"}
 
-EXECUTION: Knobs = {"makers": 2, "taker_fee": 0.1, "maker_fee": 0.0}
+EXECUTION: Knobs = {
+    "seats": 3,
+    "mission": 40,
+    "limit": 40,
+    "settle": "mid",
+    "signal_noise": None,
+    "taker_fee": 0.1,
+}
+"""One liquidator with 40 lots to sell by the end, two learning makers, the usual background."""
 
 PRESETS: Mapping[str, tuple[str, Knobs]] = {
     "exchange": ("trading", EXCHANGE),

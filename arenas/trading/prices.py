@@ -1,6 +1,7 @@
-"""Daily closes that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV file.
+"""Prices that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV file.
 
-A CSV file has a header with the columns date (ISO: 2008-12-31, or with a time) and close; others are ignored.
+A CSV file has a header with the columns date (ISO: 2008-12-31, or with a time) and close; trading on bars
+also needs open, high, low and volume. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -24,26 +25,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+COLUMNS = ("open", "high", "low", "close", "volume")
 LONGEST_GAP = 10
 """How many median distances may lie between two rows: weekends and holidays do, missing months do not."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Closes with their dates (ISO text, which sorts as dates do), oldest first."""
+    """Closes with their dates (ISO text, which sorts as dates do), oldest first; all COLUMNS if asked for."""
 
     name: str
     dates: tuple[str, ...]
     closes: NDArray[np.float64]
+    bars_R5: NDArray[np.float64] | None = None
 
 
-def load(prices: str) -> list[Series]:
-    """The series that an option names: "bokeh:AAPL,IBM" or "csv:path"; "ou" has none."""
+def load(prices: str, columns: Sequence[str] = ("close",)) -> list[Series]:
+    """The series that an option names: "bokeh:AAPL,IBM" or "csv:path"; "ou" has none.
+
+    `columns`: ("close",), or COLUMNS for whole bars.
+    """
     kind, _, rest = prices.partition(":")
     if prices == "ou":
         return []
     if kind == "bokeh" and rest:
-        return _bundled([ticker.strip() for ticker in rest.split(",")])
+        return _bundled([ticker.strip() for ticker in rest.split(",")], columns)
     if kind == "csv" and rest:
         path = Path(rest)
         try:
@@ -52,7 +58,7 @@ def load(prices: str) -> list[Series]:
             raise ConfigError(
                 f"prices {prices!r}", got=str(error), expected="a CSV file that can be read"
             ) from error
-        return [parse(path.stem, text.splitlines(), str(path))]
+        return [parse(path.stem, text.splitlines(), str(path), columns)]
     raise ConfigError("option prices", got=repr(prices), expected="'ou', 'bokeh:TICKER,...' or 'csv:path'")
 
 
@@ -84,26 +90,26 @@ def windows(series: Sequence[Series], dates: Iterable[tuple[str, str]], bars: in
     return spans
 
 
-def parse(name: str, lines: Iterable[str], source: str) -> Series:
+def parse(name: str, lines: Iterable[str], source: str, columns: Sequence[str] = ("close",)) -> Series:
     """A series from the lines of a CSV file; ConfigError names the file and the line of the first fault."""
     rows = csv.reader(lines)
     header = [cell.strip().lower() for cell in next(rows, [])]
-    missing = [column for column in ("date", "close") if column not in header]
+    missing = [column for column in ("date", *columns) if column not in header]
     if missing:
         raise ConfigError(
             f"{source}, line 1",
             got=f"columns {header}",
             expected=f"a column {' and a column '.join(missing)}",
         )
-    at_date, at_close = header.index("date"), header.index("close")
+    at_date, at = header.index("date"), [header.index(column) for column in columns]
     dates: list[str] = []
     times: list[float] = []
-    closes: list[float] = []
+    values: list[list[float]] = []
     for row in rows:
         where = f"{source}, line {rows.line_num}"
         if not row:
             continue
-        if len(row) <= max(at_date, at_close):
+        if len(row) <= max(at_date, *at):
             raise ConfigError(where, got=f"{len(row)} cells", expected=f"{len(header)}")
         when = _time(row[at_date].strip(), where)
         if times and when <= times[-1]:
@@ -112,9 +118,10 @@ def parse(name: str, lines: Iterable[str], source: str) -> Series:
             )
         dates.append(row[at_date].strip())
         times.append(when)
-        closes.append(_price(row[at_close].strip(), where))
+        values.append([_number(row[i].strip(), where, column) for i, column in zip(at, columns, strict=True)])
     _check_gaps(dates, times, source)
-    return Series(name, tuple(dates), np.array(closes))
+    closes = np.array([value[columns.index("close")] for value in values])
+    return Series(name, tuple(dates), closes, np.array(values) if tuple(columns) == COLUMNS else None)
 
 
 def _time(cell: str, where: str) -> float:
@@ -125,14 +132,16 @@ def _time(cell: str, where: str) -> float:
     return (when.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001  # only differences count
 
 
-def _price(cell: str, where: str) -> float:
+def _number(cell: str, where: str, column: str) -> float:
     try:
-        price = float(cell)
+        number = float(cell)
     except ValueError as error:
-        raise ConfigError(where, got=f"close {cell!r}", expected="a number") from error
-    if not math.isfinite(price) or price <= 0:
-        raise ConfigError(where, got=f"close {cell}", expected="a finite price above 0")
-    return price
+        raise ConfigError(where, got=f"{column} {cell!r}", expected="a number") from error
+    fits = number >= 0 if column == "volume" else number > 0
+    if not math.isfinite(number) or not fits:
+        least = "0 or above" if column == "volume" else "above 0"
+        raise ConfigError(where, got=f"{column} {cell}", expected=f"a finite number {least}")
+    return number
 
 
 def _check_gaps(dates: Sequence[str], times: Sequence[float], source: str) -> None:
@@ -150,7 +159,7 @@ def _check_gaps(dates: Sequence[str], times: Sequence[float], source: str) -> No
         )
 
 
-def _bundled(tickers: Sequence[str]) -> list[Series]:
+def _bundled(tickers: Sequence[str], columns: Sequence[str]) -> list[Series]:
     try:
         folder = resources.files("bokeh_sampledata")
     except ModuleNotFoundError as error:
@@ -165,4 +174,4 @@ def _bundled(tickers: Sequence[str]) -> list[Series]:
     for ticker in tickers:
         if ticker not in by_ticker:
             raise UnknownNameError("prices: ticker", ticker, by_ticker)
-    return [parse(ticker, by_ticker[ticker], f"bokeh_sampledata {ticker}") for ticker in tickers]
+    return [parse(ticker, by_ticker[ticker], f"bokeh_sampledata {ticker}", columns) for ticker in tickers]

@@ -62,7 +62,7 @@ WORLD = np.dtype(
             (name, np.int64)
             for name in ("step", "live", "over", "mid2", "bid", "ask", "last", "cursor", "side")
         ),
-        *((name, np.int64) for name in ("row", "left")),
+        *((name, np.int64) for name in ("row", "left", "halt")),
         *(
             (name, np.float64)
             for name in ("value", "target", "origin", "gain", "fast", "slow", "flow", "heat")
@@ -76,7 +76,8 @@ history: written twice, a history's length apart, so that a window is contiguous
 of the value. mid2: mid in half ticks. bid, ask: the best prices that the seats see. last: last trade. cursor:
 next row of the history. side: of the last anonymous market order. row, left, target, origin, gain: replay's
 place, steps left in its bar, the bar's last value, the series at the start, the factor. fast, slow: means of
-the mid. flow: mean signed volume. heat: mean absolute change of the mid.
+the mid. halt: steps for which trading still rests. flow: mean signed volume. heat:
+mean absolute change of the mid.
 """
 
 
@@ -97,7 +98,11 @@ def begin(world: np.void, rules: np.void, series: NDArray[np.float64], windows_W
             world["error"][seat] = rules["signal_noise"] * normal(world["rng"])
             world["accounts"][seat + 1, CASH] = capital
             world["accounts"][seat + 1, EQUITY] = capital
-    world["step"] = world["over"] = world["cursor"] = world["left"] = 0
+    if rules["mission"] > 0:
+        account = world["accounts"][1]
+        account[SHARES], account[COST] = rules["mission"], rules["mission"] * START * CENTS
+        account[CASH] -= account[COST]
+    world["step"] = world["over"] = world["cursor"] = world["left"] = world["halt"] = 0
     world["live"] = seats
     world["mid2"], world["last"] = 2 * START, START
     world["side"] = below(world["rng"], 2)
@@ -228,6 +233,9 @@ def trade(world: np.void, rules: np.void, owner: int, side: int, price: int, lot
 def room(world: np.void, rules: np.void, seat: int, side: int) -> int:
     """Lots that a seat may still buy or sell by its limits and margin; closing is always allowed."""
     cash, shares = world["accounts"][seat + 1, CASH], world["accounts"][seat + 1, SHARES]
+    if rules["mission"] > 0 and seat == 0:
+        lots = 0 if side == BUY else shares
+        return int(lots if rules["replace"] else max(lots - world["owners"][1, OPEN + side], 0))
     held = shares if side == BUY else -shares
     lots = (rules["limit"] if side == BUY else rules["short_limit"]) - held
     need = rules["initial_margin"] * world["mid2"] * (CENTS // 2)
