@@ -137,12 +137,12 @@ class HostPool(ArenaPool):
         fleet = self._fleet
         until_s = time.monotonic() + wait_s
         while True:
-            while fleet.hear(wait=False):
-                pass
             ready = [group for group in sorted(self._sent) if not fleet.waiting[group]]
-            if ready or not self._sent or time.monotonic() >= until_s:
+            if ready or not self._sent:
                 return ready
-            fleet.hear()
+            late = time.monotonic() >= until_s
+            if not fleet.hear(wait=not late) and late:
+                return []
 
     def add_variant(self, options: Mapping[str, Any]) -> int:
         """Make options known in all hosts, under one index; what the arena raises where they do not fit."""

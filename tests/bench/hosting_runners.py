@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from marl.frame import Frame
 
 
+_BLOCK = 64
+"""Random actions are drawn for so many steps at once."""
+
+
 class Runner:
     """Something that makes steps; `rate` says how many a second over so many seconds."""
 
@@ -70,6 +74,7 @@ class Pool(Runner):
             for role in self._masked
         }
         self._turns = 0
+        self._drawn: dict[str, Any] = {}
         for group in range(pool.groups):
             orders = pool.orders[group]
             for action in orders.action.values():
@@ -125,9 +130,11 @@ class Pool(Runner):
                     action_BNK[..., k] = wish_BNA[..., at : at + choices].argmax(-1)
                     at += choices
             elif len(self._choices[name]) == action_BNK.shape[-1]:
-                most = self._choices[name]
-                high = int(most[0]) if len(most) == 1 else most
-                action_BNK[...] = self._rng.integers(0, high, action_BNK.shape)
+                if not self._turns % _BLOCK or name not in self._drawn:
+                    self._drawn[name] = self._rng.integers(
+                        0, self._choices[name], (_BLOCK, *action_BNK.shape)
+                    )
+                action_BNK[...] = self._drawn[name][self._turns % _BLOCK]
         self._pool.send(group)
 
 
