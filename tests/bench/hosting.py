@@ -99,7 +99,7 @@ def spread(rounds: int, seconds: float) -> list[Row]:
         "SuperSuit, 2 processes": supersuit_spread(32, 2),
         "in process": Pool(make_pool(SPREAD, hosts=0, copies=32, groups=2)),
         "1 host": Pool(HostPool(SPREAD, hosts=1, copies=32, groups=2)),
-        "2 hosts": Pool(HostPool(SPREAD, hosts=2, copies=32, groups=4, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(SPREAD, hosts=2, copies=32, groups=2, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
     best = max(("SuperSuit, 0 processes", "SuperSuit, 2 processes"), key=measured.rate)
@@ -123,7 +123,7 @@ def cart_pole(rounds: int, seconds: float) -> list[Row]:
         "SB3 dummy": baselines_cart_pole(128, processes=False),
         "SB3 subproc, 2 processes": baselines_cart_pole(2, processes=True),
         "1 host": Pool(HostPool(CART_POLE, hosts=1, copies=64, groups=2)),
-        "2 hosts": Pool(HostPool(CART_POLE, hosts=2, copies=128, groups=4, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(CART_POLE, hosts=2, copies=128, groups=2, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
     work = "CartPole, 64 copies a host"
@@ -140,7 +140,7 @@ def board(rounds: int, seconds: float) -> list[Row]:
     make = importlib.import_module(BOARD.arena).env
     runners: dict[str, Runner] = {
         "plain Python loop": PlainTurns(make),
-        "2 hosts": Pool(HostPool(BOARD, hosts=2, copies=64, groups=4, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(BOARD, hosts=2, copies=64, groups=2, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
     work = "connect_four (AEC), 64 copies, 2 hosts"
@@ -156,7 +156,7 @@ def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
     runners: dict[str, Runner] = {
         "itself, in process": Pool(make_pool(ref, hosts=0, copies=copies, groups=2)),
         "1 host": Pool(HostPool(ref, hosts=1, copies=copies, groups=2)),
-        "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=4, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=2, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
     work = (
