@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
 from league.rotation import Lineup, rotations
@@ -74,14 +75,14 @@ class BlockPlan:
                 "block.purpose", got=repr(self.purpose), expected=f"one of {', '.join(PURPOSES)}"
             )
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Content hash of the plan without the run's name: equal in two runs of the same plan."""
         data = self.to_json()
         del data["run"]
         return content_hash(data)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content hash of the whole plan: the block's name in the ledger."""
         return content_hash([self.run, self.content])
@@ -198,7 +199,7 @@ class BlockResult:
         """Who took part."""
         return frozenset(player for lineup in self.plan.lineups for player in lineup.values())
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content hash of the plan and the results; wall time is left out of it."""
         data = self.to_json()
@@ -208,7 +209,11 @@ class BlockResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {"plan": self.plan.to_json(), "matches": [asdict(match) for match in self.matches]}
+        # by hand: `asdict` copies every string and number deeply, which cost more than writing to the disk
+        matches = [
+            {**vars(match), "seats": [dict(vars(seat)) for seat in match.seats]} for match in self.matches
+        ]
+        return {"plan": self.plan.to_json(), "matches": matches}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

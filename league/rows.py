@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,7 +53,7 @@ def seat_rows(block: BlockResult) -> Iterator[dict[str, Any]]:
     name = block.plan.id
     for match in block.matches:
         for place, seat in enumerate(match.seats):
-            yield {"block": name, "index": match.index, "place": place, **asdict(seat)}
+            yield {"block": name, "index": match.index, "place": place, **vars(seat)}
 
 
 def read_blocks(connection: sa.Connection, query: sa.Select[Any]) -> list[BlockResult]:

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -25,9 +25,9 @@ from league.bradley_terry import Fit
 from league.comparisons import compare
 from league.config import LeagueSettings
 from league.contest import Contest
-from league.executor import InlineExecutor
+from league.executor import ProcessExecutor
 from league.league import settings_of_tournament
-from league.ledger import Ledger
+from league.ledger import Ledger, TaskRecord
 from league.review import review
 from league.schedule import Done, drive
 from league.selfplay import scripted_player
@@ -254,30 +254,34 @@ def tournament_of(blocks: int) -> tuple[LeagueSettings, Spec]:
     return settings, review(settings)
 
 
-def with_ledger(settings: LeagueSettings, spec: Spec, executor: InlineExecutor, folder: Path) -> float:
-    """Matches per second with every task recorded and on the disk before the next."""
-    file = folder / f"{time.monotonic_ns()}.db"
+def tournament(
+    settings: LeagueSettings, spec: Spec, executor: ProcessExecutor, ledger: Ledger | _Forgetful
+) -> float:
+    """Matches per second of a tournament whose results go to a ledger, a worker playing on meanwhile."""
     taken = _Count()
-    with Ledger.open(file) as ledger:
-        began_s = time.perf_counter()
-        drive(_contest(settings, spec), executor, ledger, "bench", first=0, window=1, told=taken.add)
-        return taken.matches / (time.perf_counter() - began_s)
-
-
-def without_ledger(settings: LeagueSettings, spec: Spec, executor: InlineExecutor) -> float:
-    """Matches per second of the same tasks, results taken and forgotten."""
     plan = _contest(settings, spec)
-    taken = _Count()
     began_s = time.perf_counter()
-    index = 0
-    while (task := plan.next(index)) is not None:
-        result = executor.result(executor.submit(task))
-        blocks = [BlockResult.from_json(block) for block in result.pop("blocks")]
-        done = Done(index, task, result, blocks)
-        plan.take(done)
-        taken.add(done)
-        index += 1
+    drive(plan, executor, cast("Ledger", ledger), "bench", first=0, window=4, told=taken.add)
     return taken.matches / (time.perf_counter() - began_s)
+
+
+def with_ledger(settings: LeagueSettings, spec: Spec, executor: ProcessExecutor, folder: Path) -> float:
+    """Every task recorded, and on the disk before it is told of."""
+    with Ledger.open(folder / f"{time.monotonic_ns()}.db") as ledger:
+        return tournament(settings, spec, executor, ledger)
+
+
+class _Forgetful:
+    """A ledger that keeps nothing."""
+
+    def tasks(self, run: str) -> list[TaskRecord]:
+        """None."""
+        del run
+        return []
+
+    def commit_task(self, *found: object) -> bool:
+        """Forget it."""
+        return bool(found)
 
 
 class _Count:
@@ -316,11 +320,11 @@ def main() -> None:
     rows += fit_rows(20_000 if asked.quick else 200_000)
     settings, spec = tournament_of(8 if asked.quick else 32)
     with tempfile.TemporaryDirectory() as folder:
-        executor = InlineExecutor(Path(folder))
-        without_ledger(settings, spec, executor)
+        executor = ProcessExecutor(Path(folder), 1)
+        tournament(settings, spec, executor, _Forgetful())
         free, kept = in_turns(
             runs,
-            lambda: without_ledger(settings, spec, executor),
+            lambda: tournament(settings, spec, executor, _Forgetful()),
             lambda: with_ledger(settings, spec, executor, Path(folder)),
         )
         executor.close()
