@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.scripted.planning import Planner, best_of_samples, by_rule, optimum
+from marl.errors import SpecError
 from marl.policy import Decision
 from marl.rng import mix, uniforms
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-FEATURES = 24
+FEATURES = 26
 """Of a slot. These are the columns that the rules read."""
 STARTABLE, SIGNED, DURATION, STATIC_SLACK, LATEST_START, LATEST_FINISH = 1, 2, 4, 6, 7, 8
-ALL_SUCCESSORS, WEIGHT, WAITING, NUMBER = 11, 12, 22, 23
+ALL_SUCCESSORS, WEIGHT, WAITING, NUMBER, FORECAST = 11, 12, 22, 23, 24
 PASS, MODES, NORMAL, OVERTIME = 0, 3, 1, 2
 MATERIALS = ("concrete", "steel", "wood")
 
@@ -99,6 +100,25 @@ class Crew:
         return action_R
 
 
+class Pilot(Crew):
+    """Follows the site office's forecast, which needs `forecast = true`; never waits by choice."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec, FORECAST)
+        if not spec.options["forecast"]:
+            raise SpecError(
+                f"pilot in {spec.arena}",
+                got="forecast = false",
+                expected="a site office that forecasts",
+                remedy="Set the option forecast = true.",
+            )
+
+    def value(self, slot_RSF: Floats, rows: Rows) -> NDArray[Any]:
+        """The forecast; ties go to the least latest finish."""
+        del rows
+        return np.asarray(slot_RSF[:, :, FORECAST])
+
+
 class RandomSampling(Crew):
     """Regret-biased random sampling (alpha = eps = 1) of the least latest finish.
 
@@ -132,6 +152,7 @@ SCRIPTED: Mapping[str, Callable[[Spec], Policy]] = {
     "fifo": partial(Crew, column=WAITING, greatest=True),
     "overtime": partial(Crew, column=LATEST_FINISH, overtime=True),
     "lft_sampled": RandomSampling,
+    "pilot": Pilot,
     "serial_lst": partial(Planner, plan=partial(by_rule, rule="lst")),
     "serial_lft": partial(Planner, plan=partial(by_rule, rule="lft")),
     "improved": partial(Planner, plan=partial(by_rule, rule="lft", improve=True)),

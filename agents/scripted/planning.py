@@ -41,7 +41,7 @@ TRADES, HEAD = 8, 5
 Here, state, days left, start, duration.
 """
 WAITING, RUNNING, DONE = range(3)
-FEATURES, STARTABLE, SIGNED, NUMBER = 24, 1, 2, 23
+FEATURES, STARTABLE, SIGNED, NUMBER = 26, 1, 2, 23
 PASS, MODES, NORMAL = 0, 3, 1
 MATERIALS = ("concrete", "steel", "wood")
 BASE_STOCK = 2.0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction import site
+from arenas.construction.forecast import write_forecasts
 from arenas.construction.generator import generate
 from arenas.construction.slots import FEATURES, describe, fill_slots, mark_startable
 from arenas.construction.task import HEAD, write_blueprint, write_general, write_mask, write_own
@@ -405,6 +406,11 @@ def _show(
     fill_slots(world, rules, startable_X)
     describe(world, startable_X, count, scratch.table_XF)
     write_general(world, scratch.general_O)
+    if rules["forecast"]:
+        late = write_forecasts(world, startable_X, count, scratch.table_XF)
+        scratch.general_O[HEAD - 1] = late
+    else:
+        scratch.general_O[HEAD - 1] = 0.0
     crews, slots, modes = rules["crews"], rules["slots"], rules["modes"]
     base = HEAD + slots * FEATURES
     if rules["site"]:

@@ -40,6 +40,9 @@ class Options(ArenaOptions):
     consent: bool = Field(
         False, description="A round of passes lets the most urgent activity start that a trade has signed."
     )
+    forecast: bool = Field(
+        False, description="The site office forecasts completion for each choice, by a simulation."
+    )
     blueprint: bool = Field(False, description="Foremen see the whole network and its progress (capacity).")
     complexity_low: float = Field(1.5, ge=1, le=3, description="Least network complexity NC.")
     complexity_high: float = Field(2.1, ge=1, le=3, description="Greatest network complexity NC.")

@@ -40,10 +40,13 @@ PURE = (
     "regret",
     "waiting",
     "number",
+    "forecast",
+    "forecast_best",
 )
 """Features of a slot, in their order; days are in tens. See docs/reference/construction.md."""
 FEATURES = len(PURE)
 SIGNED, SHARE, FREE_SHARE = PURE.index("signed"), PURE.index("share"), PURE.index("free_share")
+FORECAST = PURE.index("forecast")
 DAYS = 10.0
 
 
@@ -108,6 +111,7 @@ def describe(
         row[19] = row[20] = row[21] = 0.0
         row[22] = (day - world["since"][job]) / DAYS
         row[23] = project["number"][job] / ACTIVITIES
+        row[24] = row[25] = 0.0
     if count > 1:
         _compare(world, startable_X, table_XF)
 

@@ -31,6 +31,7 @@ GENERAL = (
     "to_go",
     "late",
     "own_later_load",
+    "wait_forecast",
 )
 """What a foreman sees beside its slots, in order."""
 HEAD = len(GENERAL)

@@ -13,7 +13,7 @@ from agents.scripted.scheduling import SERIAL, makespan, priorities, schedule
 from arenas.construction.options import PRESETS, preset
 from arenas.construction.oracle import OracleSite
 from arenas.construction.project import unpacked
-from arenas.construction.slots import FEATURES
+from arenas.construction.slots import FEATURES, PURE
 from arenas.construction.task import HEAD
 from arenas.construction.world import DONE
 from marl.errors import SpecError, UnknownNameError
@@ -38,7 +38,7 @@ def test_equals_its_twin_round_by_round(seed: int, pass_share: float) -> None:
             if not held.alive_BN[0, seat]:
                 continue
             slots = held.observation[0][0, seat, HEAD:].reshape(8, FEATURES)
-            seen = [round(float(number) * 128) for number in slots[slots[:, 0] > 0, -1]]
+            seen = [round(float(number) * 128) for number in slots[slots[:, 0] > 0, PURE.index("number")]]
             options = twin.options(seat)
             assert seen == [n for n, _ in options]
             assert held.mask_BNA[0, seat, 1 : 1 + len(options)].tolist() == [legal for _, legal in options]
