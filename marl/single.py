@@ -18,7 +18,7 @@ from marl.spaces import from_json, restore
 from marl.spec import PARKED, Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,8 +34,8 @@ class _Face:
     arena of microseconds is mostly spent here.
     """
 
-    def __init__(self, role: Role, frame: Frame, orders: Orders) -> None:
-        self.role, self.frame = role, frame.roles[role.name]
+    def __init__(self, arena: str, role: Role, frame: Frame, orders: Orders) -> None:
+        self._arena, self.role, self.frame = arena, role, frame.roles[role.name]
         self.action_NK = orders.action[role.name][0]
         codec: ActionCodec = role.codec
         space = role.action_space
@@ -49,18 +49,20 @@ class _Face:
         mask: Any = self.frame.mask_BNA.reshape(-1)
         self._masks = memoryview(mask) if role.masked else None
 
-    def put(self, i: int, action: Any, where: str) -> None:  # noqa: ANN401  # the arena's space
-        """Write the action of a seat; ActionError where it is outside its space, or masked."""
-        if type(action) is int or type(action) is np.int64:
-            choice = int(action) - self._start
-            masks = self._masks
-            if 0 <= choice < self._choices and (masks is None or masks[i * self._choices + choice]):
-                self._actions[i] = choice
-                return
-        row_K = self.action_NK[i]
-        self._codec.encode(action, row_K, where)
-        if self._masks is not None:
-            self._codec.refuse(row_K, self.frame.mask_BNA[0, i], where)
+    def put(self, actions: Mapping[str, Any], seats: Sequence[tuple[int, str]]) -> None:
+        """Write the actions of live seats; ActionError where one is outside its space, or masked."""
+        choices, start, masks, out = self._choices, self._start, self._masks, self._actions
+        for i, seat in seats:
+            action = actions[seat]
+            if type(action) is int or type(action) is np.int64:
+                choice = int(action) - start
+                if 0 <= choice < choices and (masks is None or masks[i * choices + choice]):
+                    out[i] = choice
+                    continue
+            row_K, where = self.action_NK[i], f"{self._arena}: action of {seat}"
+            self._codec.encode(action, row_K, where)
+            if masks is not None:
+                self._codec.refuse(row_K, self.frame.mask_BNA[0, i], where)
 
     def observations(self, *, last: bool) -> list[Any]:
         """What every seat sees; the arrays share no memory with the frame."""
@@ -102,11 +104,11 @@ class Single(ParallelEnv[str, Any, Any]):
         }
         self.possible_agents = list(arena.spec.seats)
         self.agents: list[str] = []
-        self._faces = [_Face(role, self._frame, self._orders) for role in arena.spec.roles]
+        self._live: list[tuple[_Face, list[tuple[int, str]]]] = []
+        self._faces = [_Face(arena.spec.arena, role, self._frame, self._orders) for role in arena.spec.roles]
         seats = [(face, i, seat) for face in self._faces for i, seat in enumerate(face.role.seats)]
         self._at = {seat: (face, i) for face, i, seat in seats}
         self._place = {seat: place for place, (_, _, seat) in enumerate(seats)}
-        self._where = {seat: f"{arena.spec.arena}: action of {seat}" for seat in self.possible_agents}
         self._observation_spaces = {seat: _outer_space(face.role) for seat, (face, _) in self._at.items()}
         self._action_spaces = {
             seat: from_json(face.role.action_space) for seat, (face, _) in self._at.items()
@@ -138,7 +140,7 @@ class Single(ParallelEnv[str, Any, Any]):
         self._orders.restart_B[0] = False
         self._orders.follow(0, None)
         alive = self._all("alive_BN")
-        self.agents = [seat for seat in self.possible_agents if alive[self._place[seat]]]
+        self._admit([seat for seat in self.possible_agents if alive[self._place[seat]]])
         return self._observe(self.agents, last=False), {seat: {} for seat in self.agents}
 
     def step(
@@ -153,17 +155,15 @@ class Single(ParallelEnv[str, Any, Any]):
                 expected=f"one for each of {seats}",
                 remedy="" if seats else "Call reset: no seat is alive.",
             )
-        for seat, action in actions.items():
-            face, i = self._at[seat]
-            face.put(i, action, self._where[seat])
+        for face, live in self._live:
+            face.put(actions, live)
         self._arena.step()
         over = bool(self._frame.over_B[0])
         observations = self._observe(seats, last=over)
         rewards = self._of(seats, "reward_BN")
-        terminated = self._of(seats, "terminated_BN")
-        truncated = self._of(seats, "truncated_BN")
+        terminated, truncated = self._flags(seats, "terminated_BN"), self._flags(seats, "truncated_BN")
         if True in terminated.values() or True in truncated.values():
-            self.agents = [seat for seat in seats if not (terminated[seat] or truncated[seat])]
+            self._admit([seat for seat in seats if not (terminated[seat] or truncated[seat])])
         if over:
             self.score = self._of(self.possible_agents, "score_BN")
         return observations, rewards, terminated, truncated, {seat: {} for seat in seats}
@@ -198,7 +198,24 @@ class Single(ParallelEnv[str, Any, Any]):
         values, place = self._all(name), self._place
         return {seat: values[place[seat]] for seat in seats}
 
+    def _flags(self, seats: Sequence[str], name: str) -> dict[str, bool]:
+        values = self._all(name)
+        if True not in values:
+            return dict.fromkeys(seats, False)
+        return {seat: values[self._place[seat]] for seat in seats}
+
+    def _admit(self, seats: list[str]) -> None:
+        """These are alive now."""
+        self.agents = seats
+        self._live = [
+            (face, [(i, seat) for seat in seats for of, i in [self._at[seat]] if of is face])
+            for face in self._faces
+        ]
+
     def _all(self, name: str) -> list[Any]:
+        if len(self._faces) == 1:
+            only: list[Any] = getattr(self._faces[0].frame, name)[0].tolist()
+            return only
         return [value for face in self._faces for value in getattr(face.frame, name)[0].tolist()]
 
 
