@@ -120,7 +120,7 @@ class Slot:
     def _send(self, who: bytes, answer: list[bytes]) -> bool:
         """Send to a name; says whether there is a connection behind it."""
         try:
-            self._socket.send_multipart([who, *answer])
+            self._socket.send_multipart([who, *answer], copy=False)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
