@@ -16,6 +16,7 @@ ARENAS: Mapping[str, str] = {
     "biased_rps": "arenas.matrix:BiasedRPS",
     "climbing": "arenas.matrix:Climbing",
     "construction": "arenas.construction:ConstructionBatch",
+    "cournot": "arenas.cournot:Cournot",
     "identity": "arenas.identity:Identity",
     "matching_pennies": "arenas.matrix:MatchingPennies",
     "penalty": "arenas.matrix:Penalty",
