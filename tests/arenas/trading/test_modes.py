@@ -123,7 +123,7 @@ def test_the_liquidator_only_sells_and_leaves_when_done() -> None:
 
 
 def test_a_halt_stops_everything_but_cancelling() -> None:
-    """After a jump of the mid only hold and cancels are legal for so many steps, and nothing trades meanwhile."""
+    """After a jump of the mid only hold and cancels are legal for some steps; nothing trades meanwhile."""
     options = {"seats": 3, "horizon": 200, "halt_move": 3, "halt_steps": 4, "jump_rate": 0.2}
     market = Market(options, range(4))
     halted = 0
