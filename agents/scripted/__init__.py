@@ -1,0 +1,1 @@
+"""Scripted players, a file or more for each arena."""

@@ -1,4 +1,4 @@
-"""The platform at a glance: stepping, hosting, training and tournaments, each beside a peer measured in the same run.
+"""The platform at a glance: stepping, hosting, training, tournaments, each beside a peer in the same run.
 
 python tests/bench/quick.py [--quick] [--json]
 """
@@ -34,6 +34,8 @@ from tests.bench.table import Row, in_turns, options, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pettingzoo import ParallelEnv
 
     from marl.batch import ArenaPool
     from marl.spec import Role
@@ -80,14 +82,16 @@ def _tickets(pool: ArenaPool, group: int, episode: int) -> int:
 
 def _act(pool: ArenaPool, group: int, rng: np.random.Generator) -> None:
     for role in pool.spec.roles:
-        pool.orders[group].action[role.name][...] = _draw(role, pool.frames[group].roles[role.name].mask_BNA, rng)
+        pool.orders[group].action[role.name][...] = _draw(
+            role, pool.frames[group].roles[role.name].mask_BNA, rng
+        )
 
 
 def _draw(role: Role, mask_BNA: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
     shape = (len(mask_BNA), len(role.seats))
     if role.mask_size:
-        return (rng.random(mask_BNA.shape, dtype=np.float32) * mask_BNA).argmax(-1)[..., None]
-    return rng.integers(role.action[0].choices[0], size=(*shape, 1))
+        return np.asarray((rng.random(mask_BNA.shape, dtype=np.float32) * mask_BNA).argmax(-1)[..., None])
+    return np.asarray(rng.integers(role.action[0].choices[0], size=(*shape, 1)))
 
 
 def plain_loop(name: str, copies: int, seconds: float, **more: Any) -> float:
@@ -107,11 +111,14 @@ def plain_loop(name: str, copies: int, seconds: float, **more: Any) -> float:
     return steps / (time.perf_counter() - began_s)
 
 
-def _choose(env: Any, seat: str, seen: dict[str, Any], rng: np.random.Generator) -> int:
+def _choose(
+    env: ParallelEnv[str, Any, Any], seat: str, seen: dict[str, Any], rng: np.random.Generator
+) -> int:
     value = seen[seat]
     if isinstance(value, dict):
         return int((rng.random(len(value["action_mask"])) * value["action_mask"]).argmax())
-    return int(rng.integers(env.action_space(seat).n))
+    space: Any = env.action_space(seat)
+    return int(rng.integers(space.n))
 
 
 def supersuit_loop(copies: int, processes: int, seconds: float) -> float:
@@ -152,15 +159,15 @@ def our_ppo(copies: int, hosts: int, rollout: int, updates: int) -> float:
 
 
 def their_ppo(copies: int, rollout: int, updates: int) -> float:
-    """The same of Stable-Baselines3 through SuperSuit: its own loop, the same network, batch, epochs and minibatches."""
+    """The same of Stable-Baselines3 through SuperSuit: same network, batch, epochs and minibatches."""
+    import stable_baselines3
     import supersuit
     from mpe2 import simple_spread_v3
-    from stable_baselines3 import PPO as TheirPPO
 
     single = supersuit.pettingzoo_env_to_vec_env_v1(simple_spread_v3.parallel_env())
     envs = supersuit.concat_vec_envs_v1(single, copies, num_cpus=0, base_class="stable_baselines3")
     batch = copies * rollout * 3
-    model = TheirPPO(
+    model = stable_baselines3.PPO(
         "MlpPolicy",
         envs,
         n_steps=rollout,
@@ -183,7 +190,8 @@ def our_matches(matches: int) -> float:
     with make_pool(DUEL, hosts=0, copies=64, groups=2) as pool:
         players = {"maker": Player(SCRIPTED["maker"](pool.spec)), "random": Player(RandomLegal())}
         plan = [
-            Match(Ticket(i, i), dict(zip(pool.spec.seats, ("maker", "random"), strict=True))) for i in range(matches)
+            Match(Ticket(i, i), dict(zip(pool.spec.seats, ("maker", "random"), strict=True)))
+            for i in range(matches)
         ]
         began_s = time.perf_counter()
         Play(pool, in_order(plan, 64), players).run()
@@ -205,7 +213,10 @@ def plain_matches(matches: int) -> float:
             actions = {}
             for i, seat in enumerate(env.agents):
                 rows = Rows(
-                    np.array([match]), np.array([match], np.uint64), np.array([i], np.int32), np.array([step], np.int32)
+                    np.array([match]),
+                    np.array([match], np.uint64),
+                    np.array([i], np.int32),
+                    np.array([step], np.int32),
                 )
                 value = seen[seat]
                 mask = value["action_mask"][None].astype(np.uint8)
@@ -240,8 +251,12 @@ def main() -> None:
         lambda: stepping(MARKET, copies=1, groups=1, hosts=0, seconds=seconds),
         lambda: stepping(MARKET, copies=64, groups=1, hosts=0, seconds=seconds),
     )
-    rows.append(Row("market, 8 seats, 1 copy, in process", "its own PettingZoo face", plain, one, "env-steps/s"))
-    rows.append(Row("market, 8 seats, 64 copies, in process", "its own PettingZoo face", plain, many, "env-steps/s"))
+    rows.append(
+        Row("market, 8 seats, 1 copy, in process", "its own PettingZoo face", plain, one, "env-steps/s")
+    )
+    rows.append(
+        Row("market, 8 seats, 64 copies, in process", "its own PettingZoo face", plain, many, "env-steps/s")
+    )
     local, first, second = in_turns(
         runs,
         lambda: stepping(MARKET, copies=128, groups=2, hosts=0, seconds=seconds),
@@ -258,20 +273,46 @@ def main() -> None:
         lambda: stepping(SPREAD, copies=32, groups=2, hosts=2, seconds=seconds),
     )
     best = max(suit0, suit2)
-    rows.append(Row("mpe2 simple_spread, 32 copies, 1 host", "SuperSuit concat_vec_envs, best", best, ours1, "env-steps/s"))
-    rows.append(Row("mpe2 simple_spread, 32 copies, 2 hosts", "SuperSuit concat_vec_envs, best", best, ours2, "env-steps/s"))
+    rows.append(
+        Row(
+            "mpe2 simple_spread, 32 copies, 1 host",
+            "SuperSuit concat_vec_envs, best",
+            best,
+            ours1,
+            "env-steps/s",
+        )
+    )
+    rows.append(
+        Row(
+            "mpe2 simple_spread, 32 copies, 2 hosts",
+            "SuperSuit concat_vec_envs, best",
+            best,
+            ours2,
+            "env-steps/s",
+        )
+    )
     theirs = _installed(lambda: their_ppo(8, 128, updates))
     if theirs is None:
         (ppo,) = in_turns(runs, lambda: our_ppo(64, 2, 16, updates))
-        rows.append(Row("PPO on mpe2 simple_spread", "Stable-Baselines3: not installed", None, ppo, "agent-steps/s"))
+        rows.append(
+            Row("PPO on mpe2 simple_spread", "Stable-Baselines3: not installed", None, ppo, "agent-steps/s")
+        )
     else:
         sb3, ppo = in_turns(max(2, runs // 2), theirs, lambda: our_ppo(64, 2, 16, updates))
         rows.append(
-            Row("PPO on mpe2 simple_spread, learning included", "Stable-Baselines3 + SuperSuit", sb3, ppo, "agent-steps/s")
+            Row(
+                "PPO on mpe2 simple_spread, learning included",
+                "Stable-Baselines3 + SuperSuit",
+                sb3,
+                ppo,
+                "agent-steps/s",
+            )
         )
     count = 64 if asked.quick else 256
     loop, batched = in_turns(runs, lambda: plain_matches(count // 32), lambda: our_matches(count))
-    rows.append(Row("market duel, 100 steps, scripted players", "a plain PettingZoo loop", loop, batched, "matches/s"))
+    rows.append(
+        Row("market duel, 100 steps, scripted players", "a plain PettingZoo loop", loop, batched, "matches/s")
+    )
     show(rows, as_json=asked.json)
 
 
