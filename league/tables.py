@@ -12,11 +12,18 @@ from rich.text import Text
 from league.payoff import HeadToHead, Measure
 from league.rating import Standings
 
+WIDTH = 80
+"""Tables are at least so many columns wide, so that their titles fit on a line."""
+
 
 def standings_table(standings: Standings, names: Mapping[str, str] | None = None) -> Table:
     """The standings, best first: rating, 95 % interval and rank interval."""
     table = Table(
-        title="Standings", title_justify="left", caption=_caption(standings), caption_justify="left"
+        title="Standings",
+        title_justify="left",
+        min_width=WIDTH,
+        caption=_caption(standings),
+        caption_justify="left",
     )
     table.add_column("#", justify="right")
     table.add_column("player", overflow="fold")
@@ -50,7 +57,9 @@ def head_to_head_table(
     shown = [abs(float(mean) - even) for mean in found.mean_PP.ravel() if not math.isnan(mean)]
     digits = 2 if max(shown, default=0.0) < 10 else 0
     table = Table(
-        title=f"Head to head: {what}, row against column, ± half of the 95 % interval", title_justify="left"
+        title=f"Head to head: {what}, row against column, ± half of the 95 % interval",
+        title_justify="left",
+        min_width=WIDTH,
     )
     table.add_column("player", overflow="fold")
     for number, _ in enumerate(order, 1):
