@@ -23,6 +23,7 @@ LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 SCRIPTED: Mapping[str, str] = {
     "pettingzoo.classic.connect_four_v3": "agents.scripted.connect_four:SCRIPTED",
     "arenas.construction:ConstructionBatch": "agents.scripted.construction:SCRIPTED",
+    "arenas.trading.execution:ExecutionBatch": "agents.scripted.execution:SCRIPTED",
     "arenas.trading.induced:InducedBatch": "agents.scripted.laboratory:SCRIPTED",
     "arenas.trading:TradingBatch": "agents.scripted.trading:SCRIPTED",
 }

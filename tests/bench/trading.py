@@ -256,7 +256,7 @@ def main() -> None:
     bars = make("trading_ohlcv", prices="walk", seats=1)
     for name, measure in bars_peers(seconds):
         theirs, ours = in_turns(runs, measure, lambda: face_rate(bars, seconds))
-        rows.append(Row("bars, 1 trader, PettingZoo", name, theirs, ours, "steps/s", 1.0))
+        rows.append(Row("bars, 1 trader, PettingZoo", name, theirs, ours, "steps/s"))
     (start_s,) = in_turns(runs, warm_start_s)
     rows.append(
         Row("warm start of a process", "asked for, starts/s", 1 / WARM_BAR_S, 1 / start_s, "starts/s", 1.0)
