@@ -61,7 +61,7 @@ class OracleSite:
     def free(self, trade: int) -> int:
         """Units of a trade that nothing uses."""
         used = sum(self.needs[n].get(trade, 0) for n in self.start if n not in self.finish)
-        return int(self.project.capacity_K[trade]) - used
+        return int(self.project.capacity_K[trade] - used)
 
     def options(self, trade: int) -> list[tuple[int, bool]]:
         """A trade's slots: (activity, whether it may be signed), those that fit first."""

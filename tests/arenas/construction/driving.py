@@ -48,12 +48,17 @@ def random_choice(rng: np.random.Generator, mask_BNA: NDArray[np.uint8]) -> NDAr
 
 
 def play(
-    policy: Policy, options: Mapping[str, Any], variants: Sequence[Mapping[str, Any]]
+    policy: Policy,
+    options: Mapping[str, Any],
+    variants: Sequence[Mapping[str, Any]],
+    *,
+    greedy: bool = True,
+    first_seed: int = 0,
 ) -> NDArray[np.float64]:
-    """The score of each variant, all seats played by one policy (greedy)."""
+    """The score of each variant, all seats played by one policy."""
     arena, frame, orders = attached(options, len(variants))
     numbers = [arena.add_variant(variant) for variant in variants]
-    begin(arena, orders, range(len(variants)), numbers)
+    begin(arena, orders, range(first_seed, first_seed + len(variants)), numbers)
     role = arena.spec.roles[0]
     held, seats = frame.roles["foreman"], len(role.seats)
     score_B = np.zeros(len(variants))
@@ -63,7 +68,7 @@ def play(
         copy = asked // seats
         rows = Rows(
             frame.ticket_B[copy],
-            frame.ticket_B[copy].astype(np.uint64),
+            (frame.ticket_B[copy] + first_seed).astype(np.uint64),
             (asked % seats).astype(np.int32),
             decision[asked],
         )
@@ -73,7 +78,7 @@ def play(
             held.mask_BNA.reshape(len(decision), -1)[asked],
             np.zeros((len(asked), 0), np.float32),
             rows,
-            greedy=True,
+            greedy=greedy,
         )
         orders.action["foreman"].reshape(-1, 1)[asked] = decided.action_RK
         decision[asked] += 1

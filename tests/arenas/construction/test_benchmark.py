@@ -22,6 +22,8 @@ from tests.arenas.construction.driving import attached, begin, network, play, ra
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # numba compiles the kernel in a fresh checkout
+
 SINGLE_PASS = {
     "j30": {
         PARALLEL: {"lft": 4.39, "lst": 4.53, "grpw_all": 4.65, "mts": 5.00, "minslk": 6.72, "spt": 9.82},

@@ -21,6 +21,8 @@ from tests.arenas.construction.driving import network
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # numba compiles the kernel in a fresh checkout
+
 SM = """\
 jobs (incl. supersource/sink ):  4
 RESOURCES

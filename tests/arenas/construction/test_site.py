@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from marl.frame import Frame
 
+pytestmark = pytest.mark.timeout(300)  # numba compiles the kernel in a fresh checkout
+
 SMALL = {"activities": 12, "activities_low": 6}
 
 

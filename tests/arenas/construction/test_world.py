@@ -20,6 +20,9 @@ from marl.errors import SpecError, UnknownNameError
 from marl.spec import PARKED, Ticket
 from tests.arenas.construction.driving import attached, begin, network, random_choice
 
+pytestmark = pytest.mark.timeout(300)  # numba compiles the kernel in a fresh checkout
+
+
 OPTIONS = {"activities": 12, "activities_low": 4, "strength_low": 0.0}
 
 
