@@ -79,7 +79,7 @@ class Options(ArenaOptions):
         "value", description="Positions left at the end are settled at the fundamental value, or at the mid."
     )
 
-    prices: str = Field("ou", description="What drives the value: ou, bokeh:AAPL,IBM or csv:path.")
+    prices: str = Field("ou", description="What drives the value: ou, bokeh:AAPL,IBM, csv:path or parquet:path.")
     windows: tuple[tuple[str, str], ...] = Field(
         (), description="Dates (first, last) that matches may replay; none: all."
     )

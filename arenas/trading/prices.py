@@ -1,6 +1,6 @@
-"""Prices that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV file.
+"""Prices that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV or Parquet file.
 
-A CSV file has a header with the columns date (ISO: 2008-12-31, or with a time) and close; trading on bars
+A file has the columns date (ISO: 2008-12-31, or with a time) and close; trading on bars
 also needs open, high, low and volume. Other columns are ignored.
 """
 
@@ -41,7 +41,7 @@ class Series:
 
 
 def load(prices: str, columns: Sequence[str] = ("close",)) -> list[Series]:
-    """The series that an option names: "bokeh:AAPL,IBM" or "csv:path"; "ou" has none.
+    """The series that an option names: "bokeh:AAPL,IBM", "csv:path" or "parquet:path"; "ou" has none.
 
     `columns`: ("close",), or COLUMNS for whole bars.
     """
@@ -59,7 +59,29 @@ def load(prices: str, columns: Sequence[str] = ("close",)) -> list[Series]:
                 f"prices {prices!r}", got=str(error), expected="a CSV file that can be read"
             ) from error
         return [parse(path.stem, text.splitlines(), str(path), columns)]
-    raise ConfigError("option prices", got=repr(prices), expected="'ou', 'bokeh:TICKER,...' or 'csv:path'")
+    if kind == "parquet" and rest:
+        return [parse(Path(rest).stem, _parquet(prices, Path(rest)), rest, columns)]
+    raise ConfigError(
+        "option prices", got=repr(prices), expected="'ou', 'bokeh:TICKER,...', 'csv:path' or 'parquet:path'"
+    )
+
+
+def _parquet(prices: str, path: Path) -> list[str]:
+    """A Parquet file as lines of CSV, so that both are judged by the same rules."""
+    try:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"prices {prices!r}", "pyarrow", "parquet") from error
+    sink = io.BytesIO()
+    try:
+        arrow_csv.write_csv(parquet.read_table(path), sink)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(
+            f"prices {prices!r}", got=str(error), expected="a Parquet file that can be read"
+        ) from error
+    return sink.getvalue().decode().splitlines()
 
 
 def windows(series: Sequence[Series], dates: Iterable[tuple[str, str]], bars: int) -> list[tuple[int, int]]:

@@ -62,6 +62,27 @@ def test_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
         load("bokeh:AAPL")
 
 
+def test_parquet_is_read_as_csv_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same closes come out of both; a broken file and a missing package have their clear errors."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
+
+    (tmp_path / "a.csv").write_text(HEAD + ROWS)
+    parquet.write_table(arrow_csv.read_csv(tmp_path / "a.csv"), tmp_path / "a.parquet")
+    (ours,), (theirs,) = load(f"csv:{tmp_path / 'a.csv'}"), load(f"parquet:{tmp_path / 'a.parquet'}")
+    assert ours.dates == theirs.dates
+    assert ours.closes.tolist() == theirs.closes.tolist()
+    parquet.write_table(pa.table({"date": ["2020-01-01"], "open": [3.0]}), tmp_path / "b.parquet")
+    with pytest.raises(ConfigError, match="column close"):
+        load(f"parquet:{tmp_path / 'b.parquet'}")
+    with pytest.raises(ConfigError, match="can be read"):
+        load(f"parquet:{tmp_path / 'a.csv'}")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"marl-league\[parquet\]"):
+        load(f"parquet:{tmp_path / 'a.parquet'}")
+
+
 def test_windows_hold_whole_matches_only() -> None:
     """Windows are spans of rows by date; too short ones are left out, and none left is an error."""
     pytest.importorskip("bokeh_sampledata")
