@@ -1,7 +1,7 @@
 """What every benchmark shares: rows, medians of runs taken in turns, and how a table is printed.
 
-A row is {work, peer, theirs, ours, unit, ratio, bar, ok}: `ratio` is ours / theirs, `bar` the least ratio that
-is asked for (None: none is), `ok` whether it is reached.
+A row is {work, peer, theirs, ours, unit, ratio, bar, ok}: `ratio` is ours by theirs, `bar` the least ratio
+that is asked for (None: none is), `ok` whether it is reached.
 """
 
 from __future__ import annotations
