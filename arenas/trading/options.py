@@ -79,7 +79,9 @@ class Options(ArenaOptions):
         "value", description="Positions left at the end are settled at the fundamental value, or at the mid."
     )
 
-    prices: str = Field("ou", description="What drives the value: ou, bokeh:AAPL,IBM, csv:path or parquet:path.")
+    prices: str = Field(
+        "ou", description="What drives the value: ou, bokeh:TICKER, csv:path or parquet:path."
+    )
     windows: tuple[tuple[str, str], ...] = Field(
         (), description="Dates (first, last) that matches may replay; none: all."
     )
