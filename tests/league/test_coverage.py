@@ -1,4 +1,4 @@
-"""Intervals cover the truth as often as they say; `tests/bench/coverage.py` is the long run of the same."""
+"""Intervals cover the truth as often as they say; `tests/bench/intervals.py` is the long run of the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tests.bench.coverage import coverage, gate_error
+from tests.bench.intervals import coverage, gate_error
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """How often intervals cover the truth, and gates let the weak pass: simulated tournaments of known strengths.
 
-python tests/bench/coverage.py [--quick] [--json]
+python tests/bench/intervals.py [--quick] [--json]
+
+Not called coverage.py: a benchmark that is run by path would then find it in place of the package of that
+name.
 
 A row's `ours` is a share, `theirs` the bounds that it has to keep, and `ok` whether it does.
 """
