@@ -54,13 +54,21 @@ class PPOSettings(Settings):
     )
     lr: float = Field(1e-3, gt=0, description="Adam's step size at the start")
     lr_end: float = Field(1.0, ge=0, le=1, description="share of lr that is left after anneal_decisions")
-    anneal_decisions: int = Field(0, ge=0, description="decisions over which lr falls linearly; 0: it stays")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Adam's decay of the mean gradient; 0 damps cycles of self-play"
+    )
+    anneal_decisions: int = Field(
+        0, ge=0, description="decisions over which lr and entropy fall linearly; 0: they stay"
+    )
     gamma: float = Field(0.99, ge=0, le=1, description="discount of one own decision")
     lam: float = Field(0.95, ge=0, le=1, description="GAE's lambda")
     clip: float = Field(0.2, gt=0, description="how far the ratio may leave 1")
     epochs: int = Field(4, ge=1, description="passes over a fragment")
     minibatch: int = Field(4096, ge=1, description="decisions of a minibatch, for each model")
     entropy: float = Field(0.01, ge=0, description="weight of the entropy bonus")
+    entropy_end: float = Field(
+        1.0, ge=0, le=1, description="share of entropy that is left after anneal_decisions"
+    )
     value_weight: float = Field(0.5, ge=0, description="weight of the value loss")
     huber: float = Field(
         10.0, gt=0, description="where the value loss turns linear, in standard deviations of returns"
@@ -121,7 +129,8 @@ class PPO:
         self._nets = {name: part.actor for name, part in self._parts.items()}
         self.policy = NetPolicy(spec, self._nets)
         parameters = [parameter for part in self._parts.values() for parameter in part.parameters()]
-        self._optimiser = Adam(parameters, settings.lr)
+        self._optimiser = Adam(parameters, settings.lr, decay=settings.momentum)
+        self._entropy = settings.entropy
 
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """Learn from fragments of its roles; returns means of FIGURES and more, by role if it has several.
@@ -140,8 +149,8 @@ class PPO:
             metrics |= {prefix + name: value for name, value in figures.items()}
             self.decisions += fragment.decisions
         self.updates += 1
-        metrics["lr"] = self._anneal()
-        return metrics
+        self._anneal()
+        return metrics | {"lr": self._optimiser.lr}
 
     # from a fragment to a batch
 
@@ -246,17 +255,18 @@ class PPO:
             part.critic(critic_sees), gather(batch.target_N), reduction="none", delta=s.huber
         )
         policy_loss, value_loss, spread = -mean(gain), mean(error), mean(entropy)
-        loss = policy_loss + s.value_weight * value_loss - s.entropy * spread
+        loss = policy_loss + s.value_weight * value_loss - self._entropy * spread
         with torch.no_grad():
             clipped = mean(((ratio - 1).abs() > s.clip).float())
             figures = torch.stack([policy_loss, value_loss, spread, mean(ratio - 1 - log_ratio), clipped])
         return loss, figures
 
-    def _anneal(self) -> float:
+    def _anneal(self) -> None:
+        """Set what depends on how many decisions have been learned from."""
         s = self.settings
         share = min(1.0, self.decisions / s.anneal_decisions) if s.anneal_decisions else 0.0
         self._optimiser.lr = s.lr * (1 - share * (1 - s.lr_end))
-        return self._optimiser.lr
+        self._entropy = s.entropy * (1 - share * (1 - s.entropy_end))
 
     # what is kept
 

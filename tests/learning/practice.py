@@ -1,0 +1,94 @@
+"""A learner that plays all seats of an arena in this process: collect, update, look at scores and policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from agents.features import features
+from agents.ppo import PPO, PPOSettings
+from arenas import full_spec
+from marl.batch import LocalPool
+from marl.loading import ArenaRef, build
+from marl.play import Match, Play, Player, in_order
+from marl.rng import seed_of
+from marl.spec import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from marl.fragment import Fragment
+
+ME = "learner"
+
+
+class Practice:
+    """`run(updates)` trains; `last` are the metrics of the last update, `fragments` what it learned from."""
+
+    def __init__(
+        self,
+        arena: str,
+        seed: int,
+        settings: Mapping[str, Any],
+        *,
+        options: Mapping[str, Any] | None = None,
+        copies: int = 32,
+        rollout: int = 16,
+    ) -> None:
+        torch.set_num_threads(1)
+        self._ref = ArenaRef(full_spec(arena), dict(options or {}))
+        self._seed, self._rollout = seed, rollout
+        pool = LocalPool([build(self._ref)], copies)
+        self.spec = pool.spec
+        self.learner = PPO(self.spec, PPOSettings.read("ppo", settings), seed)
+        players = {ME: Player(self.learner.policy, record=True)}
+        self._lineup = dict.fromkeys(self.spec.seats, ME)
+        self._play = Play(pool, self._match, players, want_state=self.learner.want_state)
+        self.fragments: list[Fragment] = []
+        self.last: dict[str, float] = {}
+        self.scores: list[float] = []
+
+    def _match(self, copy: int, episode: int) -> Match:
+        number = copy + episode * 10**6
+        return Match(Ticket(number, seed_of(self._seed, copy, episode)), self._lineup)
+
+    def run(self, updates: int) -> float:
+        """Train; returns the mean score of the matches that ended in the last update."""
+        for _ in range(updates):
+            self.fragments = self._play.collect(self._rollout)
+            self.last = self.learner.update(self.fragments)
+            outcomes = self._play.take_outcomes()
+            self.scores.append(mean_score([outcome.score for outcome in outcomes]))
+        return self.scores[-1]
+
+    def examine(self, matches: int = 200, *, greedy: bool = True) -> float:
+        """The mean score of a seat over matches of other seeds."""
+        plan = [Match(Ticket(i, seed_of(self._seed, -1, i)), self._lineup) for i in range(matches)]
+        with LocalPool([build(self._ref)], min(matches, 50)) as pool:
+            players = {ME: Player(self.learner.policy, greedy=greedy)}
+            outcomes = Play(pool, in_order(plan, pool.copies), players).run()
+        return mean_score([outcome.score for outcome in outcomes])
+
+    def probabilities(self, observation: NDArray[np.float32], role: str = "") -> NDArray[np.float64]:
+        """The distribution over a discrete action for some observations; row m by model m, if separate."""
+        held = self.spec.role(role) if role else self.spec.roles[0]
+        return probabilities(self.learner.policy.nets[held.name], features(held, [observation]))
+
+
+def probabilities(net: Any, x_RF: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401  # an ActorNet
+    """Softmax of the head's outputs; with several models row m is asked of model m."""
+    with torch.inference_mode():
+        x = torch.from_numpy(x_RF)
+        x = x.unsqueeze(0) if net.models == 1 else x.unsqueeze(1)
+        out, _ = net(x, torch.zeros(*x.shape[:2], net.memory_size))
+        result: NDArray[np.float64] = torch.softmax(out.double(), -1).flatten(0, 1).numpy()
+    return result
+
+
+def mean_score(scores: list[Mapping[str, float]]) -> float:
+    """Over all seats and matches; nan where none ended."""
+    return float(np.mean([list(score.values()) for score in scores])) if scores else float("nan")

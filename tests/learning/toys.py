@@ -1,0 +1,170 @@
+"""Arenas with one difficulty each, whose answers are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field
+
+from marl.arena import Arena, Options, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+class Ticker(Arena):
+    """One state, reward 1, truncated every 10 steps: V = 1 / (1 - gamma), whatever the time limit."""
+
+    seats = ("clock_0",)
+    observation = spaces.Box(0, 1, (1,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 10
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Always the same."""
+        return np.ones(1, np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """One point."""
+        return Step(reward=1.0)
+
+
+class RecallOptions(Options):
+    """How long the cue must be kept in mind."""
+
+    steps: int = Field(4, ge=2, description="steps of a match")
+
+
+class Recall(Arena):
+    """A cue is shown at step 0 and must be answered at the last step: 1 if right. Without memory: 1/2."""
+
+    Options = RecallOptions
+    options: RecallOptions
+    seats = ("pupil_0", "pupil_1")
+    observation = spaces.Box(-1, 1, (2,), np.float32)
+    action = spaces.Discrete(2)
+
+    def declare(self) -> None:
+        """Length follows the option."""
+        self.max_steps = self.options.steps
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Draw a cue for each seat."""
+        self._cue = dict(zip(self.seats, rng.integers(2, size=2).tolist(), strict=True))
+        self._now = 0
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """The cue at step 0, then nothing; and whether the answer is due."""
+        shown = 2.0 * self._cue[seat] - 1 if self._now == 0 else 0.0
+        return np.array([shown, self._now == self.max_steps - 1], np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pay at the last step."""
+        self._now += 1
+        if self._now < self.max_steps:
+            return Step()
+        return Step(
+            reward={seat: float(action == self._cue[seat]) for seat, action in actions.items()},
+            terminated=True,
+        )
+
+
+class Weather(Arena):
+    """Hidden weather adds +-20 to what choosing well pays, 1: only the state explains the return."""
+
+    seats = ("farmer_0", "farmer_1")
+    observation = spaces.Box(0, 1, (4,), np.float32)
+    action = spaces.Discrete(4)
+    max_steps = 1
+    noise = 20.0
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Draw each seat's weather, and what it should choose."""
+        self._weather = rng.choice([-1.0, 1.0], 2)
+        self._best = rng.integers(4, size=2)
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """What to choose; nothing of the weather."""
+        seen: NDArray[np.float32] = np.eye(4, dtype=np.float32)[self._best[self.seats.index(seat)]]
+        return seen
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Weather and choice pay."""
+        reward = {
+            seat: self.noise * self._weather[i] + float(actions[seat] == self._best[i])
+            for i, seat in enumerate(self.seats)
+        }
+        return Step(reward=reward, terminated=True)
+
+    def state(self) -> NDArray[np.float32]:
+        """The weather and the best choices."""
+        return np.concatenate([self._weather, *np.eye(4)[self._best]]).astype(np.float32)
+
+    def scores(self) -> Mapping[str, float]:
+        """What choosing brought, the weather left out."""
+        return {
+            seat: self._returns[seat] - self.noise * self._weather[i] for i, seat in enumerate(self.seats)
+        }
+
+
+class Aim(Arena):
+    """A target in [-0.1, 0.1] is shown; reward 1 - ((action - target) / 0.1)**2, so 1 at best."""
+
+    seats = ("archer_0",)
+    observation = spaces.Box(-0.1, 0.1, (1,), np.float32)
+    action = spaces.Box(-0.1, 0.1, (1,), np.float32)
+    max_steps = 5
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Draw the first target."""
+        self._rng_match = rng
+        self._target = float(rng.uniform(-0.1, 0.1))
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """The target."""
+        return np.array([self._target], np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pay by the distance, and draw the next target."""
+        off = (float(actions["archer_0"][0]) - self._target) / 0.1
+        self._target = float(self._rng_match.uniform(-0.1, 0.1))
+        return Step(reward=1 - off**2)
+
+    def scores(self) -> Mapping[str, float]:
+        """The mean reward of a step."""
+        return {"archer_0": self._returns["archer_0"] / self.max_steps}
+
+
+class Leavers(Arena):
+    """`guest_0` is terminated at its 3rd step with reward 1, `guest_1` at its 6th with 2."""
+
+    seats = ("guest_0", "guest_1")
+    observation = spaces.Box(0, 1, (8,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 6
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+        self._now = 0
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Which seat, and the step."""
+        seen: NDArray[np.float32] = np.eye(8, dtype=np.float32)[min(self._now, 6)] * np.float32(
+            1.0 if seat == "guest_0" else 0.5
+        )
+        return seen
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """The ends."""
+        self._now += 1
+        ends = {"guest_0": self._now == 3, "guest_1": self._now == 6}
+        return Step(
+            reward={"guest_0": 1.0 * ends["guest_0"], "guest_1": 2.0 * ends["guest_1"]}, terminated=ends
+        )
