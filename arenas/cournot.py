@@ -21,9 +21,7 @@ class CournotOptions(ArenaOptions):
     """Quantities in units, money in units of money."""
 
     firms: int = Field(3, ge=1, le=16, description="Firms (capacity).")
-    demand: float = Field(
-        100.0, gt=0, description="Price at which nobody buys: price = demand - quantity."
-    )
+    demand: float = Field(100.0, gt=0, description="Price at which nobody buys: price = demand - quantity.")
     cost: float = Field(10.0, ge=0, description="Cost of a unit.")
     rounds: int = Field(8, ge=1, le=1000, description="Rounds of a match.")
 

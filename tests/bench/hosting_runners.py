@@ -297,7 +297,10 @@ class Echo(Runner):
 
     def _ask(self) -> None:
         self._socket.send(b"a", zmq.SNDMORE)
-        self._socket.send(self._request, copy=len(self._request) < 65536)
+        if len(self._request) < 65536:
+            self._socket.send(self._request)
+        else:
+            self._socket.send(self._request, copy=False)
 
     def _answer(self) -> None:
         self._socket.recv()

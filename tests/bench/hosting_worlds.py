@@ -53,7 +53,8 @@ class CartPole(BatchArena):
         rows, reward, ended, cut = self._rows, self._reward, self._ended, self._cut
         actions, envs = orders.action["cart"][:, 0, 0].tolist(), self._envs
         for copy in range(self.copies) if playing_B.all() else np.flatnonzero(playing_B).tolist():
-            rows[copy], reward[copy], ended[copy], cut[copy], _ = envs[copy].step(actions[copy])
+            rows[copy], paid, ended[copy], cut[copy], _ = envs[copy].step(actions[copy])
+            reward[copy] = float(paid)
         role.observation[0][:, 0] = rows
         role.reward_BN[:, 0] = reward
         self._return_B += reward

@@ -49,7 +49,8 @@ def _through(form: Format, entrants: Sequence[str], play: Play) -> list[Round]:
     while planned := form.next_round(entrants, frozenset(), rounds):
         assert planned == form.next_round(list(entrants), frozenset(), list(rounds))
         rounds.append(tuple(play(meeting) for meeting in planned))
-        assert len(rounds) < 500
+        # A duel that is never decided has 5,000 blocks in batches of 8.
+        assert len(rounds) < 700
     return rounds
 
 
@@ -252,6 +253,7 @@ def test_tie_breaks_in_their_order() -> None:
 def test_every_format_ends() -> None:
     """Each format of the table, with its defaults, comes to an end and plays everybody."""
     for name, kind in FORMATS.items():
-        rounds = _through(kind(), NAMES[:6], _at_random(np.random.default_rng(1)))
+        entrants = NAMES[: 2 if name == "duel" else 6]
+        rounds = _through(kind(), entrants, _at_random(np.random.default_rng(1)))
         seen = {player for entries in rounds for met in entries for player in met.meeting.players}
-        assert seen == set(NAMES[:6]), name
+        assert seen == set(entrants), name

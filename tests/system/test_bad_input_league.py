@@ -35,7 +35,7 @@ def duel(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["arenas", "show", "tradnig"], ["arena", "'tradnig'", "Did you mean 'trading'?"]),
+        (["arenas", "show", "tradnig"], ["arena", "'tradnig'", "Did you mean 'trading'"]),
         (["train", "identiy"], ["arena", "Did you mean 'identity'"]),
         (["arenas", "show", "biased_rps", "--set", "step=2"], ["'step'", "Did you mean 'steps'?"]),
         (["arenas", "show", "biased_rps", "--set", "steps=0"], ["steps", "greater than or equal to 1"]),

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agents import make_policy
-from agents.scripted import trading as scripted
+from agents.scripted import wishes
 from agents.scripted.trading import SCRIPTED
 from arenas.trading import TradingBatch, actions
 from marl.batch import LocalPool
@@ -41,11 +41,11 @@ def profits(first: str, second: str) -> NDArray[np.float64]:
 
 def test_choices_are_numbered_as_the_arena_numbers_them() -> None:
     """The agents' own numbering of choices is the arena's."""
-    assert tuple(actions.OFFSETS) == scripted.OFFSETS
-    market = [scripted.market(side, size) for side, size in itertools.product(range(2), range(3))]
+    assert tuple(actions.OFFSETS) == wishes.OFFSETS
+    market = [wishes.market(side, size) for side, size in itertools.product(range(2), range(3))]
     limit = [
-        scripted.limit(side, offset, size)
-        for side, offset, size in itertools.product(range(2), scripted.OFFSETS, range(2))
+        wishes.limit(side, offset, size)
+        for side, offset, size in itertools.product(range(2), wishes.OFFSETS, range(2))
     ]
     assert market == list(range(actions.MARKET, actions.LIMIT))
     assert limit == list(range(actions.LIMIT, actions.CANCEL))
