@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arenas.construction import kernel
+from arenas.jit import stamp_of
 
 Entry = Callable[..., int]
 
@@ -25,11 +25,7 @@ def entry() -> Entry:
     numba looks for changes in the entry's own file only. The digest of the folder and of what lies beside
     it, which the entry closes over, is part of the key under which it is kept.
     """
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in [*sorted(here.glob("*.py")), here.parent / "draws.py", here.parent / "jit.py"]:
-        digest.update(path.read_bytes())
-    stamp = int(digest.hexdigest()[:12], 16)
+    stamp = stamp_of(Path(__file__).parent)
 
     @njit(cache=True, nogil=True)
     def step_batch(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.jit import compiled
 from arenas.trading.book import BUY, COUNT, NONE, REST, SELL, TICKS, cancel_all
-from arenas.trading.jit import compiled
 from arenas.trading.world import cross, quote, room, size_of, trade, within_band
 
 HOLD, MARKET, LIMIT, CANCEL, CHOICES = 0, 1, 7, 27, 30

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from arenas.trading.jit import compiled
+from arenas.jit import compiled
 
 BUY: Any = np.int64(0)
 SELL: Any = np.int64(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arenas.jit import stamp_of
 from arenas.trading import kernel
 from arenas.trading.faces import Faces
 
@@ -50,12 +50,3 @@ def entry() -> Entry:
         return stamp
 
     return step_batch
-
-
-def stamp_of(*folders: Path) -> int:
-    """A number that changes with the sources of these folders."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
-    return int(digest.hexdigest()[:12], 16)

@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from arenas.draws import below, normal, poisson, uniform
+from arenas.jit import compiled
 from arenas.trading.book import (
     ASK,
     BID,
@@ -26,8 +28,6 @@ from arenas.trading.book import (
     TICKS,
     cancel,
 )
-from arenas.trading.draws import below, normal, poisson, uniform
-from arenas.trading.jit import compiled
 from arenas.trading.options import MOMENTUM_TRADERS, VALUE_TRADERS
 from arenas.trading.world import SHARES, close_out, cross, trade, within_band
 

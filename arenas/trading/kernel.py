@@ -10,12 +10,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.draws import below, word
+from arenas.jit import compiled
 from arenas.trading.actions import CHOICES, obey, write_mask
 from arenas.trading.book import BUY, SELL, T_LOTS, T_SIDE, TAPE, TRADES
-from arenas.trading.draws import below, word
 from arenas.trading.faces import Faces
 from arenas.trading.flow import background
-from arenas.trading.jit import compiled
 from arenas.trading.options import CENTS
 from arenas.trading.task import pay, remember, write_private, write_public, write_state
 from arenas.trading.world import (

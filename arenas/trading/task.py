@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.jit import compiled
 from arenas.trading.book import (
     ASK,
     BID,
@@ -24,7 +25,6 @@ from arenas.trading.book import (
     SELL,
     TICKS,
 )
-from arenas.trading.jit import compiled
 from arenas.trading.options import CENTS
 from arenas.trading.world import (
     CASH,

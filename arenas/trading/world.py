@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.draws import below, normal, uniform
+from arenas.jit import compiled
 from arenas.trading.book import (
     ASK,
     BID,
@@ -35,8 +37,6 @@ from arenas.trading.book import (
     clear,
     submit,
 )
-from arenas.trading.draws import below, normal, uniform
-from arenas.trading.jit import compiled
 from arenas.trading.options import CENTS, MAX_SEATS
 
 START, MARGIN = 512, 64

@@ -22,10 +22,10 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 import numpy as np
 
 from arenas import make
+from arenas.jit import compiled
 from arenas.trading import TradingBatch
 from arenas.trading import book as engine
 from arenas.trading.book import BOOK, BUY, NONE, NUMBERS, TICKS
-from arenas.trading.jit import compiled
 from arenas.trading.oracle import OracleBook
 from marl.frame import over_memory
 from marl.spec import Ticket

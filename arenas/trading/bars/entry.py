@@ -9,8 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arenas.jit import stamp_of
 from arenas.trading.bars import kernel
-from arenas.trading.entry import Entry, stamp_of
+from arenas.trading.entry import Entry
 from arenas.trading.faces import Faces
 
 

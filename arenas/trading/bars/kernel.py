@@ -10,9 +10,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.trading.draws import below, word
+from arenas.draws import below, word
+from arenas.jit import compiled
 from arenas.trading.faces import Faces
-from arenas.trading.jit import compiled
 from arenas.trading.options import MAX_SEATS
 
 PARKED = -1

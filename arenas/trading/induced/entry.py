@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arenas.trading.entry import Entry, stamp_of
+from arenas.jit import stamp_of
+from arenas.trading.entry import Entry
 from arenas.trading.faces import Faces
 from arenas.trading.induced import kernel
 

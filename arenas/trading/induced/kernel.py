@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.draws import below, word
+from arenas.jit import compiled
 from arenas.trading.book import (
     ASK,
     BID,
@@ -26,10 +28,8 @@ from arenas.trading.book import (
     clear,
     submit,
 )
-from arenas.trading.draws import below, word
 from arenas.trading.faces import Faces
 from arenas.trading.induced.options import MAX_EVENTS, MAX_SEATS, MAX_TRADES
-from arenas.trading.jit import compiled
 
 PARKED = -1
 

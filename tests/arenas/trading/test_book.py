@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arenas.jit import compiled
 from arenas.trading import book as engine
 from arenas.trading.book import ASK, BID, BOOK, BUY, CROWD, NONE, SELL, SLOTS, TAPE, TICKS
-from arenas.trading.jit import compiled
 from arenas.trading.oracle import OracleBook, Trade
 
 if TYPE_CHECKING:
