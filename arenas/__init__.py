@@ -21,6 +21,7 @@ ARENAS: Mapping[str, str] = {
     "matching_pennies": "arenas.matrix:MatchingPennies",
     "penalty": "arenas.matrix:Penalty",
     "prisoners_dilemma": "arenas.matrix:PrisonersDilemma",
+    "spread": "arenas.spread:SpreadBatch",
     "trading": "arenas.trading:TradingBatch",
     "trading_execution": "arenas.trading.execution:ExecutionBatch",
     "trading_induced": "arenas.trading.induced:InducedBatch",
