@@ -94,7 +94,7 @@ class BlockPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; lineups as lists of pairs, since the order of seats counts."""
-        data = {f.name: getattr(self, f.name) for f in fields(BlockPlan)}
+        data = {name: getattr(self, name) for name in _PLAN}
         data["options"] = dict(self.options)
         data["roles"] = [list(pair) for pair in self.roles.items()]
         data["teams"] = [list(pair) for pair in self.teams.items()]
@@ -107,6 +107,9 @@ class BlockPlan:
         lineups = tuple(dict(lineup) for lineup in data["lineups"])
         seats = {"roles": dict(data["roles"]), "teams": dict(data["teams"])}
         return cls(**{**data, **seats, "lineups": lineups})
+
+
+_PLAN = tuple(entry.name for entry in fields(BlockPlan))
 
 
 @dataclass(frozen=True)

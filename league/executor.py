@@ -32,6 +32,11 @@ _END_S = 10.0
 class Executor(Protocol):
     """Takes tasks and gives their results back in any order that they are asked for."""
 
+    @property
+    def aside(self) -> bool:
+        """Whether tasks are done in other processes, while this one does something else."""
+        ...
+
     def submit(self, task: Task) -> int:
         """Take a task; returns a number to ask for its result with."""
         ...
@@ -47,6 +52,8 @@ class Executor(Protocol):
 
 class InlineExecutor:
     """Does a task here when its result is asked for: for debugging, and to prove what others do."""
+
+    aside = False
 
     def __init__(self, folder: Path) -> None:
         self._workshop = Workshop(folder)
@@ -71,6 +78,8 @@ class InlineExecutor:
 
 class ProcessExecutor:
     """Worker processes. A task whose worker dies is given to another; what a task raises is raised here."""
+
+    aside = True
 
     def __init__(self, folder: Path, workers: int) -> None:
         self._folder = folder
@@ -98,6 +107,8 @@ class ProcessExecutor:
             ready, _, _ = select.select(self._workers, [], [])
             for worker in ready:
                 self._hear(worker)
+        # whoever is free goes on while this process deals with the result
+        self._dispatch()
         answer = self._answers.pop(number)
         kind = self._tasks.pop(number).kind
         del self._tries[number]

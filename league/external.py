@@ -140,6 +140,11 @@ class WithExternals:
         self._externals: Externals | None = None
         self._workshop: Workshop | None = None
 
+    @property
+    def aside(self) -> bool:
+        """As the executor that most tasks are handed on to."""
+        return self._inner.aside
+
     def submit(self, task: Task) -> int:
         """Keep a task with an external player until its result is asked for."""
         if isinstance(task, PlayTask) and any(player.kind == "external" for player in task.players):

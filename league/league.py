@@ -223,18 +223,24 @@ def _line(done: Done, selfplay: SelfPlay) -> str:
         score = f", score {last['score']:.2f}" if "score" in last else ""
         rate = result["decisions"] / max(result["wall_s"], 1e-9)
         return (
-            f"trained {selfplay.candidates[-1].player.name} in stage {task.stage}: "
+            f"trained {_trained(done, selfplay)} in stage {task.stage}: "
             f"{result['decisions']:,} decisions, {rate:,.0f}/s{score}, entropy {_figure(last, 'entropy')}"
         )
     if not any(block.plan.purpose == "gate" for block in done.blocks):
         names = " - ".join(player.name for player in task.players)
         rate = result["matches"] / max(result["wall_s"], 1e-9)
         return f"played {names}: {result['matches']} matches, {rate:,.0f}/s"
-    verdict = selfplay.verdicts[-1]
+    verdict = next(v for v in reversed(selfplay.verdicts) if v.candidate == task.players[0].id)
     return (
         f"examined {task.players[0].name} in stage {verdict.stage}: {verdict.mean:.2f}, "
         f"lower bound {verdict.lower:.2f}, needs {verdict.threshold:.2f}: {verdict.status}"
     )
+
+
+def _trained(done: Done, selfplay: SelfPlay) -> str:
+    """The snapshot that a task made; others may have been made since."""
+    made = [c.player for c in selfplay.candidates if c.player.spec["snapshot"] == done.result["snapshot"]]
+    return made[-1].name
 
 
 def _figure(figures: dict[str, float], name: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -54,6 +55,21 @@ class TaskRecord:
     kind: str
     hash: str
     result: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished task with all that it found: recorded together, or not at all."""
+
+    task: TaskRecord
+    blocks: Sequence[BlockResult] = ()
+    training: Sequence[TrainingRow] = ()
+    players: Sequence[Player] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Content hash of the task and what it trained on; blocks and players have their own."""
+        return content_hash([asdict(self.task), [asdict(row) for row in self.training]])
 
 
 class Ledger:
@@ -115,25 +131,28 @@ class Ledger:
         players: Sequence[Player] = (),
     ) -> bool:
         """Record a finished task with all that it found, in one transaction; returns whether it was new."""
-        digest = content_hash([asdict(task), [asdict(row) for row in training]])
-        row = {**asdict(task), "digest": digest, "committed_at": time.time()}
+        return bool(self.commit_tasks([Finished(task, blocks, training, players)]))
+
+    def commit_tasks(self, group: Sequence[Finished]) -> int:
+        """Record finished tasks in one transaction; returns how many were new. Then they are on the disk."""
         with self._transaction(writes=True) as connection:
-            known = rows.find(connection, schema.tasks.c.digest, run=task.run, index=task.index)
-            if known is not None:
-                self._same(f"task {task.index} of run {task.run}", known, digest)
-            self._insert_players(connection, players)
-            self._insert_blocks(connection, blocks)
-            if known is not None:
-                return False
-            connection.execute(schema.tasks.insert(), row)
-            entries = [
-                asdict(entry) | {"lineup": list(map(list, entry.lineup.items()))} for entry in training
-            ]
-            keyed = [
-                {**row, "run": task.run, "task": task.index, "place": i} for i, row in enumerate(entries)
-            ]
-            rows.insert(connection, schema.training, keyed)
-            return True
+            new: list[Finished] = []
+            for entry in group:
+                task = entry.task
+                known = rows.find(connection, schema.tasks.c.digest, run=task.run, index=task.index)
+                if known is None:
+                    new.append(entry)
+                else:
+                    self._same(f"task {task.index} of run {task.run}", known, entry.digest)
+            self._insert_players(connection, [player for entry in group for player in entry.players])
+            self._insert_blocks(connection, [block for entry in group for block in entry.blocks])
+            now = time.time()
+            found = [{**asdict(entry.task), "digest": entry.digest, "committed_at": now} for entry in new]
+            rows.insert(connection, schema.tasks, found)
+            rows.insert(
+                connection, schema.training, [row for entry in new for row in rows.training_rows(entry)]
+            )
+            return len(new)
 
     def note(self, run: str, event: str, detail: Mapping[str, Any]) -> None:
         """Add a line to the audit trail: what a person may ask about later, and nothing is computed from."""

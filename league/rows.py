@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from league import schema
 from league.block import BlockPlan, BlockResult, MatchResult, SeatResult
 from marl.spec import content_hash
+
+if TYPE_CHECKING:
+    from league.ledger import Finished
 
 _MANY = 500
 """Keys in one IN clause: data bases limit them."""
@@ -54,6 +57,13 @@ def seat_rows(block: BlockResult) -> Iterator[dict[str, Any]]:
     for match in block.matches:
         for place, seat in enumerate(match.seats):
             yield {"block": name, "index": match.index, "place": place, **vars(seat)}
+
+
+def training_rows(entry: Finished) -> Iterator[dict[str, Any]]:
+    """The rows of what a task trained on; `place` keeps their order."""
+    for place, row in enumerate(entry.training):
+        named = {"run": entry.task.run, "task": entry.task.index, "place": place}
+        yield named | vars(row) | {"lineup": [list(pair) for pair in row.lineup.items()]}
 
 
 def read_blocks(connection: sa.Connection, query: sa.Select[Any]) -> list[BlockResult]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from league.block import BlockResult
-from league.ledger import TaskRecord, TrainingRow
+from league.ledger import Finished, TaskRecord, TrainingRow
+from league.recorder import Recorder
 from league.tasks import Task, task_hash
 from marl.errors import RunError
 
@@ -72,7 +73,8 @@ def drive(
 ) -> int:
     """Carry a plan out from task number `first`; returns the number after its last task.
 
-    `told` hears of every result once it is recorded. RunError where another task is recorded than is planned.
+    Results are recorded in a thread of its own, in groups; `told` hears of each once it is on the disk.
+    RunError where another task is recorded than is planned.
     """
     records = {record.index: record for record in ledger.tasks(run)}
     training: dict[int, list[TrainingRow]] = {}
@@ -80,33 +82,46 @@ def drive(
         training.setdefault(number, []).append(row)
     pending: deque[_Open] = deque()
     index = first
-    while True:
-        while len(pending) < window and (task := plan.next(index)) is not None:
-            record = records.get(index)
-            if record is not None and record.hash != task_hash(task):
-                raise RunError(
-                    f"run {run}, task {index}",
-                    got=f"a recorded task of hash {record.hash}",
-                    expected=f"{task_hash(task)}, as these settings plan it",
-                    remedy="Resume a run with the settings it was begun with, or start another one.",
-                )
-            pending.append(_Open(index, task, executor.submit(task) if record is None else None, record))
-            index += 1
-        if not pending:
-            return index
-        oldest = pending.popleft()
-        if oldest.record is not None:
-            blocks = ledger.blocks(run=run, tasks=[oldest.index])
-            rows = training.get(oldest.index, [])
-            done = Done(oldest.index, oldest.task, oldest.record.result, blocks, rows, recalled=True)
-            plan.take(done)
-        else:
+    with Recorder[Done](ledger) as recorder:
+        while True:
+            while len(pending) < window and (task := plan.next(index)) is not None:
+                record = records.get(index)
+                if record is not None and record.hash != task_hash(task):
+                    raise _contradicts(run, index, task, record)
+                pending.append(_Open(index, task, executor.submit(task) if record is None else None, record))
+                index += 1
+            if not pending:
+                _tell(recorder.flush(), told)
+                return index
+            oldest = pending.popleft()
+            if oldest.record is not None:
+                blocks = ledger.blocks(run=run, tasks=[oldest.index])
+                rows = training.get(oldest.index, [])
+                done = Done(oldest.index, oldest.task, oldest.record.result, blocks, rows, recalled=True)
+                plan.take(done)
+                told(done)
+                continue
             assert oldest.number is not None  # it was submitted
             done = _done(oldest, executor.result(oldest.number))
             players = plan.take(done)
-            record = TaskRecord(run, oldest.index, oldest.task.kind, task_hash(oldest.task), done.result)
-            ledger.commit_task(record, done.blocks, done.training, players)
+            found = TaskRecord(run, oldest.index, oldest.task.kind, task_hash(oldest.task), done.result)
+            recorder.put(done, Finished(found, done.blocks, done.training, players))
+            # who plays in this process could do nothing else meanwhile
+            _tell(recorder.written() if executor.aside else recorder.flush(), told)
+
+
+def _tell(found: Sequence[Done], told: Callable[[Done], None]) -> None:
+    for done in found:
         told(done)
+
+
+def _contradicts(run: str, index: int, task: Task, record: TaskRecord) -> RunError:
+    return RunError(
+        f"run {run}, task {index}",
+        got=f"a recorded task of hash {record.hash}",
+        expected=f"{task_hash(task)}, as these settings plan it",
+        remedy="Resume a run with the settings it was begun with, or start another one.",
+    )
 
 
 def _done(entry: _Open, result: dict[str, Any]) -> Done:

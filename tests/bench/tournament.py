@@ -279,7 +279,7 @@ class _Forgetful:
         del run
         return []
 
-    def commit_task(self, *found: object) -> bool:
+    def commit_tasks(self, *found: object) -> bool:
         """Forget it."""
         return bool(found)
 

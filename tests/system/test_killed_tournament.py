@@ -18,7 +18,7 @@ from league.transfer import check
 
 WORDS = [
     *("tournament", "run", "biased_rps", "random", "tests.league.toys:rock", "tests.league.toys:paper"),
-    *("agents.scripted.matrix:cooperate", "--blocks", "167", "--seed", "3"),
+    *("agents.scripted.matrix:cooperate", "--blocks", "167", "--seed", "3", "--executor", "process"),
     *("--set", "options.steps=4", "--set", "pool.copies=4", "--set", "tournament.resamples=200"),
     *("--set", 'tournament.format={"kind": "ladder", "rounds": 167, "blocks": 4}'),
 ]
