@@ -17,6 +17,7 @@ ARENAS: Mapping[str, str] = {
     "climbing": "arenas.matrix:Climbing",
     "construction": "arenas.construction:ConstructionBatch",
     "cournot": "arenas.cournot:Cournot",
+    "gymnasium": "arenas.one_seat:OneSeat",
     "identity": "arenas.identity:Identity",
     "matching_pennies": "arenas.matrix:MatchingPennies",
     "penalty": "arenas.matrix:Penalty",
