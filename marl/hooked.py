@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marl.arena import Arena
 from marl.errors import ArenaFaultError
-from marl.looped import ObjectArena
-from marl.observations import as_mask
+from marl.objects import ObjectArena
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,46 +36,38 @@ class Hooked(ObjectArena):
     def _begin(self, copy: int, seed: int) -> None:
         arena = self._envs[copy]
         arena._begin_match(seed)  # noqa: SLF001  # two halves of one contract
+        places = self._places[copy]
         for seat in arena.agents:
-            role, i = self._seat_at[seat]
-            held = self.frame.roles[role.name]
-            held.alive_BN[copy, i] = held.acting_BN[copy, i] = True
+            writer, row = places[seat]
+            writer.alive[row] = writer.acting[row] = True
         self._observe(copy, arena.agents)
 
     def _advance(self, copy: int) -> bool:
-        arena = self._envs[copy]
-        at, roles = self._seat_at, self.frame.roles
-        actions = {}
-        for seat in arena.agents:
-            role, i = at[seat]
-            actions[seat] = self._actions[role.name][copy][i]
+        arena, places = self._envs[copy], self._places[copy]
+        actions = {seat: writer.actions[row] for seat in arena.agents for writer, row in (places[seat],)}
         came = arena._play_step(actions)  # noqa: SLF001  # two halves of one contract
         for seat, reward in zip(came.seats, came.reward, strict=True):
-            role, i = at[seat]
-            roles[role.name].reward_BN[copy, i] = reward
+            writer, row = places[seat]
+            writer.reward[row] = reward
         over = not arena.agents
         if len(arena.agents) < len(came.seats):
             for seat, ended, cut in zip(came.seats, came.terminated, came.truncated, strict=True):
                 if ended or cut:
-                    role, i = at[seat]
-                    held = roles[role.name]
-                    held.terminated_BN[copy, i], held.truncated_BN[copy, i] = ended, cut
-                    held.alive_BN[copy, i] = held.acting_BN[copy, i] = False
-            if over and len(came.seats) < len(self._seat_at):
+                    writer, row = places[seat]
+                    writer.terminated[row], writer.truncated[row] = ended, cut
+                    writer.alive[row] = writer.acting[row] = False
+            if over and len(came.seats) < len(places):
                 self._keep_last(copy)
         self._observe(copy, came.seats, last=over)
         return over
 
     def _observe(self, copy: int, seats: Sequence[str], *, last: bool = False) -> None:
-        arena = self._envs[copy]
+        arena, places = self._envs[copy], self._places[copy]
         for seat in seats:
-            role, i = self._seat_at[seat]
-            held = self.frame.roles[role.name]
-            targets = held.last_observation if last else held.observation
-            self._lenses[role.name].write(arena.observe(seat), targets, copy, i, self._where[seat])
-            if role.masked:
-                mask_A = as_mask(arena.mask(seat), role.mask_size, self._where[seat])
-                (held.last_mask_BNA if last else held.mask_BNA)[copy, i] = mask_A
+            writer, row = places[seat]
+            writer.observe(row, arena.observe(seat), last=last)
+            if writer.role.masked:
+                writer.mask(row, arena.mask(seat), last=last)
 
     def _state(self, copy: int) -> Any:  # noqa: ANN401  # an array
         """The arena's state; the default one holds all seats of the capacities."""

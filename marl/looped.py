@@ -1,279 +1,30 @@
-"""Environment objects as a BatchArena, one a copy.
-
-What all kinds share (`ObjectArena`), and `Looped` for parallel ones.
-"""
+"""`Looped`: any PettingZoo parallel environment as a BatchArena."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from marl.arena import Arena
-from marl.batch import BatchArena
-from marl.describe import check_fits, spec_of
-from marl.errors import ArenaFaultError, MarlError, ObservationError, SpecError
-from marl.loading import ArenaRef, make_env
-from marl.observations import Lens, as_mask
-from marl.spec import PARKED
+from marl.errors import ArenaFaultError, SpecError
+from marl.objects import FOREIGN_SEEDS, ObjectArena
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from marl.frame import Frame, Orders, RoleFrame
-    from marl.spec import Role
+    from marl.frame import Frame, Orders
+    from marl.writing import RoleWriter
 
-FOREIGN_SEEDS = 2**31
-"""Seeds of environments that are not ours stay below this: some hand them to generators of 32 bits."""
-
-
-class ObjectArena(BatchArena):
-    """What looping over environment objects needs, whatever their API.
-
-    Copies, variants, checks of what goes in and out.
-
-    Subclasses say how one copy begins (`_begin`) and how it goes on (`_advance`). Actions are judged and
-    decoded for all copies at once before a step, observations, masks and rewards after it.
-    """
-
-    def __init__(self, ref: ArenaRef, env: Any) -> None:  # noqa: ANN401  # a PettingZoo environment
-        self._ref = ref
-        self._spare: Any = env
-        self.spec = spec_of(ref, env)
-        self._variants: list[Mapping[str, Any]] = [dict(ref.options)]
-        if ref.capacity is not None:
-            self._spare = None
-            env.close()
-            self._check_fits(ref.options)
-        self._seat_at = {seat: (role, i) for role in self.spec.roles for i, seat in enumerate(role.seats)}
-        self._lenses = {role.name: Lens(role.observation_space) for role in self.spec.roles}
-        self._where = {seat: f"{self.spec.arena}: observation of {seat}" for seat in self.spec.seats}
-        self._envs: list[Any] = []
-
-    def attach(self, frame: Frame, orders: Orders) -> None:
-        """Take the arrays to read and write; the number of copies is theirs."""
-        super().attach(frame, orders)
-        self._envs = [None] * self.copies
-        self._variant_of = [-1] * self.copies
-        self._seeds = [0] * self.copies
-        self._steps_B = np.zeros(self.copies, np.int32)
-        self._returns: list[dict[str, float]] = [{} for _ in range(self.copies)]
-        self._actions: dict[str, Sequence[Sequence[Any]]] = {}
-
-    def add_variant(self, options: Mapping[str, Any]) -> int:
-        """Make options known; SpecError where they do not fit the capacities."""
-        self._check_fits(options)
-        self._variants.append(dict(options))
-        return len(self._variants) - 1
-
-    def step(self) -> None:
-        """Advance every copy by one step, in place; faults of an arena carry its seed and step."""
-        frame, orders = self.frame, self.orders
-        starting = orders.restart_B | (frame.ticket_B == PARKED)
-        self._read_actions(starting)
-        for role in frame.roles.values():
-            role.reward_BN.fill(0)
-            role.terminated_BN.fill(0)
-            role.truncated_BN.fill(0)
-        frame.over_B.fill(0)
-        frame.lost_B.fill(0)
-        frame.ended_B.fill(PARKED)
-        # `_start` sets the count of a match that begins to 0; the frame tells that of the one that ended.
-        self._steps_B[~starting] += 1
-        self._steps_B[starting] = 0
-        np.copyto(frame.steps_B, self._steps_B)
-        copy = 0
-        try:
-            for copy, starts in enumerate(starting.tolist()):
-                if starts:
-                    self._start(copy)
-                else:
-                    self._play(copy)
-        except MarlError as error:
-            error.add_note(self._when(copy))
-            raise
-        except Exception as error:
-            raise ArenaFaultError(
-                f"{self.spec.arena}, copy {copy}",
-                got=f"{type(error).__name__}: {error} {self._when(copy)}",
-                expected="a step without an exception",
-                remedy="Run it with that seed and --hosts 0 under a debugger.",
-            ) from error
-        self._check()
-
-    def view(self, copy: int) -> dict[str, Any]:
-        """What a spectator may see of a copy; {} where its environment shows nothing."""
-        env = self._envs[copy]
-        view = getattr(getattr(env, "unwrapped", env), "view", None)
-        return dict(view()) if callable(view) else {}
-
-    def close(self) -> None:
-        """Close every environment; safe to call twice."""
-        for env in [*self._envs, self._spare]:
-            if env is not None:
-                env.close()
-        self._envs, self._spare = [], None
-
-    def _begin(self, copy: int, seed: int) -> None:
-        raise NotImplementedError
-
-    def _advance(self, copy: int) -> bool:
-        """One step of a copy that plays; returns whether its match is over."""
-        raise NotImplementedError
-
-    def _check_fits(self, options: Mapping[str, Any]) -> None:
-        env = make_env(self._ref, options)
-        try:
-            other = spec_of(self._ref, env)
-            check_fits(self.spec, other, options)
-            if other.state_size != self.spec.state_size and not self._fits_state(env):
-                raise SpecError(
-                    f"{self.spec.arena}: options {dict(options)}",
-                    got=f"a state of {other.state_size} numbers",
-                    expected=f"{self.spec.state_size}, as under the capacities",
-                    remedy="Write state() so that its size is that of the largest stage.",
-                )
-        finally:
-            env.close()
-
-    def _state(self, copy: int) -> Any:  # noqa: ANN401  # an array
-        return self._envs[copy].state()
-
-    def _fits_state(self, env: Any) -> bool:  # noqa: ANN401  # a PettingZoo environment
-        """Whether a state of another size than the capacities' is brought to theirs."""
-        del env
-        return False
-
-    def _when(self, copy: int) -> str:
-        return f"(seed {self._seeds[copy]}, step {self._steps_B[copy]})"
-
-    def _start(self, copy: int) -> None:
-        """Begin the next ticket of a copy, or park it."""
-        frame, orders = self.frame, self.orders
-        for role in frame.roles.values():
-            role.alive_BN[copy] = False
-            role.acting_BN[copy] = False
-        ticket = frame.ticket_B[copy] = orders.next_B[copy]
-        if ticket == PARKED:
-            return
-        variant = int(orders.variant_B[copy])
-        if variant != self._variant_of[copy]:
-            self._renew(copy, variant)
-        self._seeds[copy] = int(orders.seed_B[copy])
-        self._steps_B[copy] = 0
-        self._begin(copy, self._seeds[copy])
-        self._fill_state(copy)
-
-    def _renew(self, copy: int, variant: int) -> None:
-        if not 0 <= variant < len(self._variants):
-            known = f"0 to {len(self._variants) - 1}, as add_variant gave them"
-            raise SpecError(f"{self.spec.arena}: variant of a ticket", got=str(variant), expected=known)
-        if self._envs[copy] is not None:
-            self._envs[copy].close()
-        fresh = None
-        if variant == 0:
-            fresh, self._spare = self._spare, None
-        self._envs[copy] = fresh if fresh is not None else make_env(self._ref, self._variants[variant])
-        self._variant_of[copy] = variant
-
-    def _play(self, copy: int) -> None:
-        frame = self.frame
-        if not self._advance(copy):
-            self._fill_state(copy)
-            return
-        frame.over_B[copy] = True
-        frame.ended_B[copy] = frame.ticket_B[copy]
-        scores = self._scores(copy)
-        for seat, (role, i) in self._seat_at.items():
-            frame.roles[role.name].score_BN[copy, i] = scores.get(seat, 0.0)
-        if self.spec.state_size and self.orders.want_state[copy]:
-            frame.last_state_BS[copy] = np.asarray(self._state(copy), np.float32).ravel()
-        self._start(copy)
-
-    def _scores(self, copy: int) -> Mapping[str, float]:
-        """The seats' scores; those that were absent may be missing."""
-        return self._returns[copy]
-
-    def _fill_state(self, copy: int) -> None:
-        if self.spec.state_size and self.orders.want_state[copy]:
-            self.frame.state_BS[copy] = np.asarray(self._state(copy), np.float32).ravel()
-
-    def _keep_last(self, copy: int) -> None:
-        """Seats that left earlier have their last observation in `observation`.
-
-        The match's end carries it over.
-        """
-        for frame in self.frame.roles.values():
-            for last, leaf in zip(frame.last_observation, frame.observation, strict=True):
-                last[copy] = leaf[copy]
-            frame.last_mask_BNA[copy] = frame.mask_BNA[copy]
-
-    def _see(self, copy: int, seat: str, value: Any, info: Mapping[str, Any], *, last: bool = False) -> None:  # noqa: ANN401
-        """Write one observation and its mask, wherever PettingZoo puts it, into the frame."""
-        role, i = self._seat_at[seat]
-        frame = self.frame.roles[role.name]
-        if role.masked:
-            mask = info.get("action_mask")
-            if isinstance(value, dict) and "action_mask" in value:
-                mask = value["action_mask"]
-                rest = {key: part for key, part in value.items() if key != "action_mask"}
-                value = rest["observation"] if list(rest) == ["observation"] else rest
-            if mask is not None:
-                (frame.last_mask_BNA if last else frame.mask_BNA)[copy, i] = as_mask(
-                    mask, role.mask_size, self._where[seat]
-                )
-            elif frame.alive_BN[copy, i]:
-                raise ObservationError(
-                    self._where[seat], got="no action mask", expected="one, in the observation or in the info"
-                )
-        targets = frame.last_observation if last else frame.observation
-        self._lenses[role.name].write(value, targets, copy, i, self._where[seat])
-
-    def _read_actions(self, starting: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
-        """Judge the actions of all acting seats and decode them; ActionError before any copy is touched."""
-        if starting.all():
-            return
-        for role in self.spec.roles:
-            held, action_BNK = self.frame.roles[role.name], self.orders.action[role.name]
-            mask_BNA = held.mask_BNA if role.masked else None
-            illegal_BN = role.codec.illegal(action_BNK, mask_BNA)
-            if illegal_BN is not None:
-                # Rows of seats that do not act are stale, and nobody plays them.
-                for copy, i in np.argwhere(illegal_BN & held.acting_BN & ~starting[:, None]).tolist():
-                    mask_A = mask_BNA[copy, i] if mask_BNA is not None else None
-                    role.codec.refuse(
-                        action_BNK[copy, i], mask_A, f"{self.spec.arena}: action of {role.seats[i]}"
-                    )
-                action_BNK = np.where(illegal_BN[:, :, None], 0, action_BNK)
-            self._actions[role.name] = role.codec.decode_all(action_BNK)
-
-    def _check(self) -> None:
-        """What the arena said: observations in their spaces, a legal choice for who acts, finite rewards."""
-        for role in self.spec.roles:
-            held, lens = self.frame.roles[role.name], self._lenses[role.name]
-            outside_BN = lens.outside_BN(held.observation)
-            if outside_BN is not None:
-                for copy, i in np.argwhere(outside_BN & held.alive_BN).tolist():
-                    values = [leaf[copy, i] for leaf in held.observation]
-                    lens.complain(values, self._where[role.seats[i]], f" {self._when(copy)}")
-            if role.masked:
-                self._check_masks(role, held)
-            if not np.isfinite(held.reward_BN).all():
-                copy, i = np.argwhere(~np.isfinite(held.reward_BN))[0].tolist()
-                got = f"{held.reward_BN[copy, i]} {self._when(copy)}"
-                where = f"{self.spec.arena}: reward of {role.seats[i]}"
-                raise ArenaFaultError(where, got=got, expected="a finite number")
-
-    def _check_masks(self, role: Role, held: RoleFrame) -> None:
-        stuck_BN = np.asarray(held.acting_BN & ~held.mask_BNA.any(-1))
-        if stuck_BN.any():
-            copy, i = np.argwhere(stuck_BN)[0].tolist()
-            where = f"{self._where[role.seats[i]]}: action mask"
-            raise ObservationError(where, got=f"zeros only {self._when(copy)}", expected="a legal choice")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Looped(ObjectArena):
     """Copies of a PettingZoo parallel environment."""
+
+    def attach(self, frame: Frame, orders: Orders) -> None:
+        """Take the arrays to read and write; the number of copies is theirs."""
+        super().attach(frame, orders)
+        # By copy: the seats that are alive, in the order of the spec.
+        self._live: list[dict[str, tuple[RoleWriter, int]]] = [{} for _ in range(self.copies)]
 
     def _begin(self, copy: int, seed: int) -> None:
         env = self._envs[copy]
@@ -282,42 +33,43 @@ class Looped(ObjectArena):
             got = "a match without a live seat"
             raise SpecError(self.spec.arena, got=got, expected="at least one after reset")
         self._returns[copy] = dict.fromkeys(env.agents, 0.0)
-        for seat in env.agents:
-            role, i = self._seat_at[seat]
-            frame = self.frame.roles[role.name]
-            frame.alive_BN[copy, i] = frame.acting_BN[copy, i] = True
-            self._see(copy, seat, observations[seat], infos.get(seat, {}))
+        self._enter(copy, set(env.agents), self._places[copy])
+        for seat, (writer, row) in self._live[copy].items():
+            writer.alive[row] = writer.acting[row] = True
+            writer.see(row, observations[seat], infos.get(seat, _NOTHING))
 
     def _advance(self, copy: int) -> bool:
-        env = self._envs[copy]
-        actions = {
-            seat: self._actions[role.name][copy][i]
-            for seat, (role, i) in self._seat_at.items()
-            if self.frame.roles[role.name].alive_BN[copy, i]
-        }
+        env, live, returns = self._envs[copy], self._live[copy], self._returns[copy]
+        actions = {seat: writer.actions[row] for seat, (writer, row) in live.items()}
         observations, rewards, terminated, _, infos = env.step(actions)
-        live = set(env.agents)
-        over = not live
+        over = not env.agents
         if over:
             self._keep_last(copy)
-        for seat in actions:
-            role, i = self._seat_at[seat]
-            frame = self.frame.roles[role.name]
-            frame.reward_BN[copy, i] = rewards[seat]
-            self._returns[copy][seat] += float(rewards[seat])
-            if seat not in live:
+        remaining = set(env.agents)
+        if remaining != live.keys():
+            self._enter(copy, remaining, live)
+            for seat in live.keys() - remaining:
+                writer, row = live[seat]
                 # A seat that is gone without a flag was cut off, not ended.
-                frame.terminated_BN[copy, i] = bool(terminated[seat])
-                frame.truncated_BN[copy, i] = not terminated[seat]
-                frame.alive_BN[copy, i] = frame.acting_BN[copy, i] = False
-            self._see(copy, seat, observations[seat], infos.get(seat, {}), last=over)
-        if not live <= actions.keys():
+                writer.terminated[row], writer.truncated[row] = terminated[seat], not terminated[seat]
+                writer.alive[row] = writer.acting[row] = False
+        for seat, (writer, row) in live.items():
+            reward = float(rewards[seat])
+            writer.reward[row] = reward
+            returns[seat] += reward
+            writer.see(row, observations[seat], infos.get(seat, _NOTHING), last=over)
+        return over
+
+    def _enter(self, copy: int, seats: set[str], among: Mapping[str, tuple[RoleWriter, int]]) -> None:
+        """Remember which seats are alive from here on; a fault where one was not before."""
+        strange = seats - among.keys()
+        if strange:
             raise ArenaFaultError(
                 self.spec.arena,
-                got=f"seats {sorted(live - actions.keys())} that came to life in mid-match",
+                got=f"seats {sorted(strange)} that came to life in mid-match",
                 expected="seats that are there from reset on, or absent for the whole match",
             )
-        return over
+        self._live[copy] = {seat: place for seat, place in among.items() if seat in seats}
 
 
 def is_plain(env: Any) -> bool:  # noqa: ANN401  # a PettingZoo environment

@@ -31,6 +31,7 @@ class Lens:
         self.bounds = [_bounds_of(part) for part in leaf_spaces(space)]
         self._only = self.leaves[0] if space["k"] not in {"dict", "tuple"} else None
         self._dtypes = [leaf.numpy_dtype for leaf in self.leaves]
+        self._dtype = self._dtypes[0]
 
     def read(self, value: Any, where: str) -> list[NDArray[Any]]:  # noqa: ANN401  # a value of the space
         """The leaves of a value, cast to their dtypes; they may share memory with it.
@@ -50,21 +51,15 @@ class Lens:
             for part, leaf, dtype in zip(parts, self.leaves, self._dtypes, strict=True)
         ]
 
-    def write(self, value: Any, targets: Sequence[NDArray[Any]], copy: int, seat: int, where: str) -> None:  # noqa: ANN401
-        """Write a value into the leaf arrays of a frame."""
-        if self._only is not None:
-            target = targets[0]
-            if (
-                type(value) is np.ndarray
-                and value.dtype == self._dtypes[0]
-                and value.shape == self._only.shape
-            ):
-                target[copy, seat] = value
-            else:
-                target[copy, seat] = _as_leaf(value, self._only, self._dtypes[0], where)
-            return
-        for target, leaf in zip(targets, self.read(value, where), strict=True):
-            target[copy, seat] = leaf
+    def write(self, value: Any, targets: Sequence[NDArray[Any]], row: int, where: str) -> None:  # noqa: ANN401  # a value of the space
+        """Write a value into a row of leaf arrays."""
+        if self._only is None:
+            for target, leaf in zip(targets, self.read(value, where), strict=True):
+                target[row] = leaf
+        elif type(value) is np.ndarray and value.dtype is self._dtype and value.shape == self._only.shape:
+            targets[0][row] = value
+        else:
+            targets[0][row] = _as_leaf(value, self._only, self._dtypes[0], where)
 
     def outside_BN(self, leaf_arrays: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
         """Which rows of frame arrays lie outside the space, NaN included (None: not one)."""

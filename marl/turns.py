@@ -6,20 +6,20 @@ One seat decides a step, funerals are this file's business.
 from __future__ import annotations
 
 from marl.errors import SpecError
-from marl.looped import FOREIGN_SEEDS, ObjectArena
+from marl.objects import FOREIGN_SEEDS, ObjectArena
 
 
 class Turns(ObjectArena):
     """Copies of a turn-based environment. A seat's reward is delivered when its turn comes, or at its end."""
 
     def _begin(self, copy: int, seed: int) -> None:
-        env = self._envs[copy]
+        env, places = self._envs[copy], self._places[copy]
         env.reset(seed=seed % FOREIGN_SEEDS)
         self._returns[copy] = dict.fromkeys(env.agents, 0.0)
         for seat in env.agents:
-            role, i = self._seat_at[seat]
-            self.frame.roles[role.name].alive_BN[copy, i] = True
-            self._see(copy, seat, env.observe(seat), env.infos.get(seat, {}))
+            writer, row = places[seat]
+            writer.alive[row] = True
+            writer.see(row, env.observe(seat), env.infos.get(seat, {}))
         self._next_turn(copy)
         if not env.agents:
             got = "a match without a live seat"
@@ -27,9 +27,9 @@ class Turns(ObjectArena):
 
     def _advance(self, copy: int) -> bool:
         env = self._envs[copy]
-        role, i = self._seat_at[env.agent_selection]
-        self.frame.roles[role.name].acting_BN[copy, i] = False
-        env.step(self._actions[role.name][copy][i])
+        writer, row = self._places[copy][env.agent_selection]
+        writer.acting[row] = False
+        env.step(writer.actions[row])
         self._next_turn(copy)
         over = not env.agents
         if over:
@@ -38,20 +38,19 @@ class Turns(ObjectArena):
 
     def _next_turn(self, copy: int) -> None:
         """Go on to the next live seat; seats that ended on the way get their last reward and observation."""
-        env = self._envs[copy]
+        env, places, returns = self._envs[copy], self._places[copy], self._returns[copy]
         while env.agents:
             seat = env.agent_selection
-            role, i = self._seat_at[seat]
-            frame = self.frame.roles[role.name]
+            writer, row = places[seat]
             observation, reward, terminated, truncated, info = env.last()
-            frame.reward_BN[copy, i] += reward
-            self._returns[copy][seat] += float(reward)
-            over = bool(terminated or truncated)
-            frame.alive_BN[copy, i] = not over
-            self._see(copy, seat, observation, info)
+            reward = float(reward)
+            writer.reward[row] += reward
+            returns[seat] += reward
+            over = terminated or truncated
+            writer.alive[row] = not over
+            writer.see(row, observation, info)
             if not over:
-                frame.acting_BN[copy, i] = True
+                writer.acting[row] = True
                 return
-            frame.terminated_BN[copy, i] = bool(terminated)
-            frame.truncated_BN[copy, i] = bool(truncated) and not terminated
+            writer.terminated[row], writer.truncated[row] = terminated, not terminated
             env.step(None)
