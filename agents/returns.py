@@ -36,6 +36,31 @@ def gae(
     return advantage
 
 
+def n_step(
+    reward_TR: NDArray[np.float32],
+    terminated_TR: NDArray[np.bool_],
+    end_TR: NDArray[np.bool_],
+    gamma: float,
+    n: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Discounted sums of up to `n` rewards, what weighs the value behind them, and where the sums end.
+
+    Returns the sums, gamma**(how many rewards), or 0 where the last one terminated, and the time of the last
+    decision in each sum, all (T, R). A sum goes past no `end` (termination, truncation, the fragment's end);
+    a shorter one is bootstrapped from the true successor there (Sutton and Barto 2018, eq. 7.1).
+    """
+    time = np.broadcast_to(np.arange(len(reward_TR))[:, None], reward_TR.shape)
+    row = np.broadcast_to(np.arange(reward_TR.shape[1])[None, :], reward_TR.shape)
+    total, last, weight = reward_TR.copy(), time.copy(), np.full_like(reward_TR, gamma)
+    going = ~end_TR
+    for _ in range(n - 1):
+        last = np.where(going, np.minimum(last + 1, len(reward_TR) - 1), last)
+        total += np.where(going, weight * reward_TR[last, row], np.float32(0))
+        weight = np.where(going, weight * np.float32(gamma), weight)
+        going &= ~end_TR[last, row]
+    return total, np.where(terminated_TR[last, row], np.float32(0), weight), last
+
+
 def successor_values(
     value_TR: NDArray[np.float32],
     time_C: NDArray[np.int64],
