@@ -1,4 +1,4 @@
-"""The arrays of a frame and its orders, of one role called `trader`, as compiled code takes them.
+"""The arrays of a frame and its orders, of one role, as compiled code takes them.
 
 Axes: B copies, N seats (capacity), A choices, K = 1, O observation, S state.
 """
@@ -36,7 +36,7 @@ class Faces(NamedTuple):
     ended_B: NDArray[np.int64]
     over_B: NDArray[np.bool_]
     lost_B: NDArray[np.bool_]
-    action_BNK: NDArray[np.int32]
+    action_BNK: NDArray[np.generic]
     next_B: NDArray[np.int64]
     seed_B: NDArray[np.uint64]
     variant_B: NDArray[np.int32]
@@ -45,18 +45,18 @@ class Faces(NamedTuple):
 
 
 def faces_of(frame: Frame, orders: Orders) -> Faces:
-    """The arrays by their names; all are contiguous."""
-    role = frame.roles[ROLE]
+    """The arrays of the only role by their names; all are contiguous."""
+    ((name, role),) = frame.roles.items()
     arrays: dict[str, NDArray[Any]] = {
         "observation_BNO": role.observation[0],
         "last_observation_BNO": role.last_observation[0],
-        "action_BNK": orders.action[ROLE],
+        "action_BNK": orders.action[name],
         "want_state_B": orders.want_state,
     }
-    for name in Faces._fields:
+    for field in Faces._fields:
         for source in (role, frame, orders):
-            if name not in arrays and hasattr(source, name):
-                arrays[name] = getattr(source, name)
-    for name, array in arrays.items():
-        assert array.flags.c_contiguous, name
+            if field not in arrays and hasattr(source, field):
+                arrays[field] = getattr(source, field)
+    for field, array in arrays.items():
+        assert array.flags.c_contiguous, field
     return Faces(**arrays)

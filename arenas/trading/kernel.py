@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from arenas.draws import below, word
 from arenas.jit import compiled
-from arenas.trading.actions import CHOICES, obey, write_mask
+from arenas.trading.actions import CHOICES, obey, steer, write_mask
 from arenas.trading.book import BUY, SELL, T_LOTS, T_SIDE, TAPE, TRADES
 from arenas.trading.faces import Faces
 from arenas.trading.flow import background
-from arenas.trading.options import CENTS
+from arenas.trading.options import CENTS, LATE
 from arenas.trading.task import pay, remember, write_private, write_public, write_state
 from arenas.trading.world import (
     CASH,
@@ -98,25 +98,30 @@ def _play(
     world: np.void,
     rules: np.void,
     series: NDArray[np.float64],
-    action_NK: NDArray[np.int32],
+    action_NK: NDArray[np.generic],
     mask_NA: NDArray[np.uint8],
     reward_N: NDArray[np.float64],
     terminated_N: NDArray[np.bool_],
 ) -> None:
-    """One step of a match: orders in random turn, the value moves, the background trades, margin, pay."""
+    """One step of a match: orders in their turn, the value moves, the background trades, margin, pay."""
     world["step"] += 1
     world["top"][TRADES] = 0
-    _obey_all(world, rules, action_NK, mask_NA)
+    count = _line_up(world, rules)
+    for latency in range(min(rules["slowest"], LATE - 1) + 1):
+        _hear(world, rules, count, latency, action_NK, mask_NA)
     move_value(world, rules, series)
     if rules["informed"]:
         blur(world, rules)
     halted = world["halt"] > 0
     if not halted:
         background(world, rules)
+    if rules["slowest"] == LATE:
+        _hear(world, rules, count, LATE, action_NK, mask_NA)
     previous_mid2 = world["mid2"]
     look(world)
-    if rules["mission"] > 0 and world["alive"][0]:
-        _pursue(world, rules, terminated_N)
+    for seat in range(rules["liquidator_seats"]):
+        if world["alive"][seat]:
+            _pursue(world, rules, seat, terminated_N)
     for seat in range(rules["seats"]):
         called = world["alive"][seat] and not halted and not terminated_N[seat]
         if called and margin_call(world, rules, seat):
@@ -129,52 +134,60 @@ def _play(
         world["halt"] = rules["halt_steps"]
     remember(world, rules, previous_mid2, _flow(world))
     world["over"] = world["step"] >= rules["horizon"] or world["live"] == 0
-    pay(world, rules, mark_of(world, rules), reward_N)
+    seen = mark_of(world, rules)
+    shown = rules["mark_value"] and not world["over"]
+    pay(world, rules, seen, math.floor(CENTS * world["value"]) if shown else seen, reward_N)
 
 
 @compiled
-def _pursue(world: np.void, rules: np.void, terminated_N: NDArray[np.bool_]) -> None:
+def _pursue(world: np.void, rules: np.void, seat: int, terminated_N: NDArray[np.bool_]) -> None:
     """Who has sold all leaves; what is left in the last step is sold into the book, as far as it goes."""
-    account = world["accounts"][1]
+    account = world["accounts"][seat + 1]
     if world["step"] >= rules["horizon"] and account[SHARES] > 0:
-        close_out(world, 1)
-        cross(world, rules, 1, SELL, account[SHARES])
+        close_out(world, seat + 1)
+        cross(world, rules, seat + 1, SELL, account[SHARES])
         look(world)
     if account[SHARES] == 0:
-        close_out(world, 1)
-        terminated_N[0] = True
+        close_out(world, seat + 1)
+        terminated_N[seat] = True
         world["live"] -= 1
         look(world)
 
 
 @compiled
-def _obey_all(
-    world: np.void, rules: np.void, action_NK: NDArray[np.int32], mask_NA: NDArray[np.uint8]
-) -> None:
-    """The live seats' choices in random order, the slow ones last; masked and unknown ones do nothing."""
+def _line_up(world: np.void, rules: np.void) -> int:
+    """The live seats in random order, in the world's `turn`; returns how many."""
     count, turn = 0, world["turn"]
     for seat in range(rules["seats"]):
         if world["alive"][seat]:
             turn[count] = seat
             count += 1
-    fast = count
-    while fast > 0 and turn[fast - 1] >= rules["seats"] - rules["slow_seats"]:
-        fast -= 1
-    _shuffle(world["rng"], turn, 0, fast)
-    _shuffle(world["rng"], turn, fast, count)
-    for place in range(count):
-        seat = turn[place]
-        action = action_NK[seat, 0]
-        if 0 <= action < CHOICES and mask_NA[seat, action]:
-            obey(world, rules, seat, action)
+    for place in range(count - 1, 0, -1):
+        other = below(world["rng"], place + 1)
+        turn[place], turn[other] = turn[other], turn[place]
+    return count
 
 
 @compiled
-def _shuffle(rng_1: NDArray[np.uint64], turn_N: NDArray[np.int64], first: int, end: int) -> None:
-    """A uniform permutation of the places from `first` to `end`."""
-    for place in range(end - 1, first, -1):
-        other = first + below(rng_1, place - first + 1)
-        turn_N[place], turn_N[other] = turn_N[other], turn_N[place]
+def _hear(
+    world: np.void,
+    rules: np.void,
+    count: int,
+    latency: int,
+    action_NK: NDArray[np.generic],
+    mask_NA: NDArray[np.uint8],
+) -> None:
+    """Carry out what the seats of a latency class chose; masked and unknown choices do nothing."""
+    for place in range(count):
+        seat = world["turn"][place]
+        if rules["latency"][seat] != latency:
+            continue
+        if rules["continuous"]:
+            steer(world, rules, seat, action_NK[seat])
+            continue
+        action = int(action_NK[seat, 0])
+        if 0 <= action < CHOICES and mask_NA[seat, action]:
+            obey(world, rules, seat, action)
 
 
 @compiled
@@ -216,7 +229,7 @@ def _finish(
             faces.score_BN[copy, seat] = 0.0
         for i in range(len(public_O)):
             faces.last_observation_BNO[copy, seat, i] = faces.observation_BNO[copy, seat, i]
-        for choice in range(CHOICES):
+        for choice in range(faces.mask_BNA.shape[2]):
             faces.last_mask_BNA[copy, seat, choice] = faces.mask_BNA[copy, seat, choice]
     _show(world, rules, faces.last_observation_BNO[copy], faces.last_mask_BNA[copy], depth, public_O)
     if faces.want_state_B[copy]:
@@ -249,7 +262,7 @@ def _start(
     for seat in range(seats):
         for i in range(faces.observation_BNO.shape[2]):
             faces.observation_BNO[copy, seat, i] = 0.0
-        for choice in range(CHOICES):
+        for choice in range(faces.mask_BNA.shape[2]):
             faces.mask_BNA[copy, seat, choice] = choice == 0
 
 
@@ -270,7 +283,8 @@ def _show(
         for i in range(private):
             observation_NO[seat, i] = public_O[i]
         write_private(world, rules, seat, observation_NO[seat], private)
-        write_mask(world, rules, seat, mask_NA[seat])
+        if not rules["continuous"]:
+            write_mask(world, rules, seat, mask_NA[seat])
 
 
 @compiled

@@ -16,6 +16,8 @@ CENTS = 100
 """Money is counted in hundredths of a tick x lot, so that sums are exact."""
 
 MAX_SEATS = 64
+LATE = 3
+"""The latency class that is heard after the background; lower ones before it, in their order."""
 VALUE_TRADERS, MOMENTUM_TRADERS, MAKERS = 32, 16, 8
 """Most background traders of each kind: each has an account of its own."""
 
@@ -27,6 +29,21 @@ class Options(ArenaOptions):
     horizon: int = Field(128, ge=2, le=100_000, description="Steps of a match.")
     depth: int = Field(5, ge=1, le=20, description="Price levels a side in the observation (capacity).")
     history: int = Field(16, ge=1, le=64, description="Past steps in the observation (capacity).")
+
+    action: Literal["discrete", "continuous"] = Field(
+        "discrete",
+        description="Thirty choices with a mask, or four numbers from -1 to 1 that place a bid and an offer"
+        " (capacity).",
+    )
+    liquidator_seats: int = Field(
+        0, ge=0, le=MAX_SEATS, description="So many of the first seats are liquidators (capacity)."
+    )
+    maker_seats: int = Field(
+        0,
+        ge=0,
+        le=MAX_SEATS,
+        description="So many seats after them are makers: they quote, and never trade at market (capacity).",
+    )
 
     limit: int = Field(
         20, ge=4, le=1000, description="Most lots that a seat may be long; orders are parts of it."
@@ -64,10 +81,13 @@ class Options(ArenaOptions):
         0,
         ge=0,
         le=1000,
-        description="Lots that the first seat holds at the start and must sell by the end; it only sells.",
+        description="Lots that a liquidator holds at the start and must sell by the end; it only sells.",
     )
-    slow_seats: int = Field(
-        0, ge=0, le=MAX_SEATS, description="So many of the last seats are heard after all others in a step."
+    latency: tuple[int, ...] = Field(
+        (),
+        max_length=MAX_SEATS,
+        description="Latency class of each seat, 0 to 3; seats without one have 0. In a step class 0 is heard"
+        " before 1 and 2, in random order within a class; 3 only after the background has traded.",
     )
     halt_move: int = Field(
         0, ge=0, le=400, description="Move of the mid in a step that halts trading, ticks; 0: none does."
@@ -144,6 +164,11 @@ class Options(ArenaOptions):
     reward_scale: float = Field(
         20.0, gt=0, description="Change of equity that counts as reward 1, ticks x lots."
     )
+    mark: Literal["value", "mid"] = Field(
+        "mid",
+        description="What rewards count a lot as before the end: the mid, or the value, which pays a trade at"
+        " once for what it is worth though no seat sees it; the sum over a match is the same.",
+    )
     inventory_penalty: float = Field(
         0.0, ge=0, description="Reward lost per lot held and step, ticks x lots."
     )
@@ -161,6 +186,12 @@ class Options(ArenaOptions):
             raise ValueError("maker_fee and taker_fee together must not pay out more than they take")
         if self.mission > self.limit:
             raise ValueError("mission must not exceed limit")
+        if (self.mission > 0) != (self.liquidator_seats > 0):
+            raise ValueError("mission and liquidator_seats go together: both are 0, or neither")
+        if self.liquidator_seats + self.maker_seats > self.seats:
+            raise ValueError("liquidator_seats and maker_seats together must not exceed seats")
+        if not all(0 <= grade <= LATE for grade in self.latency):
+            raise ValueError(f"latency classes are 0 to {LATE}, not {self.latency}")
         if self.scale_low > self.scale_high:
             raise ValueError("scale_low must not exceed scale_high")
         if self.maintenance_margin > self.initial_margin:
@@ -170,10 +201,12 @@ class Options(ArenaOptions):
 
 _COUNTS = tuple(name for name, field in Options.model_fields.items() if field.annotation in {int, bool})
 _RATES = tuple(name for name, field in Options.model_fields.items() if field.annotation is float)
-_DERIVED = ("replay", "window", "windows", "informed", "settle_value", "maker_cents", "taker_cents")
+_DERIVED = ("replay", "window", "windows", "informed", "settle_value", "mark_value", "continuous", "slowest")
+_FEES = ("maker_cents", "taker_cents")
 RULES = np.dtype(
-    [(name, np.int64) for name in (*_COUNTS, *_DERIVED)]
+    [(name, np.int64) for name in (*_COUNTS, *_DERIVED, *_FEES)]
     + [(name, np.float64) for name in (*_RATES, "signal_noise")]
+    + [("latency", np.int64, (MAX_SEATS,))]
 )
 """One record a variant: every counted or measured option by its name, and what is derived from the others."""
 
@@ -187,7 +220,10 @@ def rules(options: Options, window: int, windows: int) -> NDArray[Any]:
     record["window"], record["windows"] = window, windows
     record["informed"] = options.signal_noise is not None
     record["signal_noise"] = options.signal_noise or 0.0
-    record["settle_value"] = options.settle == "value"
+    record["settle_value"], record["mark_value"] = options.settle == "value", options.mark == "value"
+    record["continuous"] = options.action == "continuous"
+    record["slowest"] = max(options.latency, default=0)
+    record["latency"][0, : len(options.latency)] = options.latency
     record["maker_cents"] = round(options.maker_fee * CENTS)
     record["taker_cents"] = round(options.taker_fee * CENTS)
     return record

@@ -10,13 +10,14 @@ from arenas.trading.book import BUY, CROWD, SELL, SLOTS, TICKS
 
 @dataclass
 class Order:
-    """One order; `lots` is what is left of it."""
+    """One order; `lots` is what is left of it, `place` where it stands in the roster."""
 
     number: int
     owner: int
     side: int
     price: int
     lots: int
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class Trade:
 
 @dataclass
 class OracleBook:
-    """Price-time priority: a queue of orders for each price of each side."""
+    """Price-time priority: a queue of orders for each price of each side.
+
+    `roster`: all resting orders; the last takes the place of one that goes.
+    """
 
     queues: tuple[dict[int, deque[Order]], dict[int, deque[Order]]] = field(default_factory=lambda: ({}, {}))
     resting: dict[int, Order] = field(default_factory=dict)
+    roster: list[Order] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     numbers: int = 0
     submitted: int = 0
@@ -52,9 +57,13 @@ class OracleBook:
         """Lots by price."""
         return {price: sum(order.lots for order in queue) for price, queue in self.queues[side].items()}
 
+    def orders_of(self, owner: int, side: int) -> list[Order]:
+        """An owner's resting orders of a side, oldest first."""
+        return [o for o in self.resting.values() if o.owner == owner and o.side == side]
+
     def open_lots(self, owner: int, side: int) -> int:
         """Lots that an owner's orders of a side still wait for."""
-        return sum(o.lots for o in self.resting.values() if o.owner == owner and o.side == side)
+        return sum(order.lots for order in self.orders_of(owner, side))
 
     def submit(self, owner: int, side: int, price: int, lots: int, rest: bool) -> int | None:
         """Match, then rest or cancel what is left; returns the number of the order if it rests."""
@@ -78,7 +87,8 @@ class OracleBook:
             if first.lots == 0:
                 self._forget(first)
         if lots and rest and len(self.resting) < SLOTS:
-            order = Order(number, owner, side, price, lots)
+            order = Order(number, owner, side, price, lots, len(self.roster))
+            self.roster.append(order)
             self.queues[side].setdefault(price, deque()).append(order)
             self.resting[number] = order
             return number
@@ -95,8 +105,8 @@ class OracleBook:
         return True
 
     def cancel_all(self, owner: int, side: int) -> None:
-        """Cancel an owner's orders of one side."""
-        for order in [o for o in self.resting.values() if o.owner == owner and o.side == side]:
+        """Cancel an owner's orders of one side, the newest first."""
+        for order in reversed(self.orders_of(owner, side)):
             self.cancel(order.number)
 
     def _forget(self, order: Order) -> None:
@@ -105,3 +115,6 @@ class OracleBook:
         if not queue:
             del self.queues[order.side][order.price]
         del self.resting[order.number]
+        last = self.roster.pop()
+        if last is not order:
+            self.roster[order.place], last.place = last, order.place

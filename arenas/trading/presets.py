@@ -14,9 +14,10 @@ Knobs = dict[str, Any]
 
 EXCHANGE: Knobs = {"prices": "bokeh:AAPL,IBM,MSFT", "taker_fee": 0.1}
 """Real daily prices behind the value, the whole ecology of background traders, fees, margin, limits."""
-TRAINED: Knobs = {"windows": [["2000-03-01", "2008-12-31"]]}
-HELD_OUT: Knobs = {"windows": [["2009-01-01", "2013-03-01"]]}
-"""Windows of `exchange` to train in, and to judge in."""
+TRAINED: Knobs = {"windows": [["2000-03-01", "2006-12-31"]]}
+VALIDATED: Knobs = {"windows": [["2007-01-01", "2009-12-31"]]}
+HELD_OUT: Knobs = {"prices": "bokeh:GOOG,FB", "windows": [["2010-01-01", "2013-03-01"]]}
+"""Prices of `exchange` to train in, to choose settings by, and to judge in once: other years, other firms."""
 
 ALONE: Knobs = {
     "noise_limit": 0.0,
@@ -64,6 +65,7 @@ INDUCED: Knobs = {**CONVEX["1"], "clear": True, "improve": True, "arrival": "one
 
 EXECUTION: Knobs = {
     "seats": 3,
+    "liquidator_seats": 1,
     "mission": 40,
     "limit": 40,
     "settle": "mid",

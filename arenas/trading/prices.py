@@ -1,7 +1,8 @@
 """Prices that the value may follow: bundled with `bokeh_sampledata`, or from a user's CSV or Parquet file.
 
-A file has the columns date (ISO: 2008-12-31, or with a time) and close; trading on bars
-also needs open, high, low and volume. Other columns are ignored.
+A file has the columns date (ISO: 2008-12-31, or with a time) and close; trading on bars also needs open,
+high, low and volume. With a column adj close all prices are those after splits and dividends. Others are
+ignored.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("open", "high", "low", "close", "volume")
+ADJUSTED = "adj close"
 LONGEST_GAP = 10
 """How many median distances may lie between two rows: weekends and holidays do, missing months do not."""
 
@@ -123,7 +125,8 @@ def parse(name: str, lines: Iterable[str], source: str, columns: Sequence[str] =
             got=f"columns {header}",
             expected=f"a column {' and a column '.join(missing)}",
         )
-    at_date, at = header.index("date"), [header.index(column) for column in columns]
+    wanted = (*columns, ADJUSTED) if ADJUSTED in header else tuple(columns)
+    at_date, at = header.index("date"), [header.index(column) for column in wanted]
     dates: list[str] = []
     times: list[float] = []
     values: list[list[float]] = []
@@ -140,10 +143,21 @@ def parse(name: str, lines: Iterable[str], source: str, columns: Sequence[str] =
             )
         dates.append(row[at_date].strip())
         times.append(when)
-        values.append([_number(row[i].strip(), where, column) for i, column in zip(at, columns, strict=True)])
+        values.append([_number(row[i].strip(), where, column) for i, column in zip(at, wanted, strict=True)])
     _check_gaps(dates, times, source)
-    closes = np.array([value[columns.index("close")] for value in values])
-    return Series(name, tuple(dates), closes, np.array(values) if tuple(columns) == COLUMNS else None)
+    values_RC = _adjusted(np.array(values), wanted)
+    closes = np.ascontiguousarray(values_RC[:, wanted.index("close")])
+    return Series(name, tuple(dates), closes, values_RC if tuple(columns) == COLUMNS else None)
+
+
+def _adjusted(values_RC: NDArray[np.float64], columns: Sequence[str]) -> NDArray[np.float64]:
+    """Prices times adjusted close / close, volumes by as much less: a split is no fall. Without ADJUSTED."""
+    if ADJUSTED not in columns:
+        return values_RC
+    factor_R = values_RC[:, -1] / values_RC[:, columns.index("close")]
+    for column, name in enumerate(columns[:-1]):
+        values_RC[:, column] *= 1.0 / factor_R if name == "volume" else factor_R
+    return np.ascontiguousarray(values_RC[:, :-1])
 
 
 def _time(cell: str, where: str) -> float:

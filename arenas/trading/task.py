@@ -33,6 +33,7 @@ from arenas.trading.world import (
     EQUITY,
     FLOW,
     IMBALANCE,
+    PAID,
     SHARES,
     SPREAD,
     room,
@@ -231,17 +232,23 @@ def write_state(world: np.void, rules: np.void, depth: int, out_S: NDArray[np.fl
 
 
 @compiled
-def pay(world: np.void, rules: np.void, cents_per_lot: int, reward_N: NDArray[np.float64]) -> None:
-    """Mark the live seats' accounts; pay the change of equity, less what inventory and rivals' gains cost."""
+def pay(
+    world: np.void, rules: np.void, seen_cents: int, paid_cents: int, reward_N: NDArray[np.float64]
+) -> None:
+    """Mark the live seats' accounts; pay the change of worth, less what inventory and rivals' gains cost.
+
+    `seen_cents`, `paid_cents`: what a lot counts in the equity that seats see, and in what they are paid.
+    """
     accounts = world["accounts"]
     total, live = 0, 0
     for seat in range(rules["seats"]):
         if not world["alive"][seat]:
             continue
         account = accounts[seat + 1]
-        equity = account[CASH] + account[SHARES] * cents_per_lot
-        gain = equity - account[EQUITY]
-        account[EQUITY] = equity
+        account[EQUITY] = account[CASH] + account[SHARES] * seen_cents
+        worth = account[CASH] + account[SHARES] * paid_cents
+        gain = worth - account[PAID]
+        account[PAID] = worth
         reward_N[seat] = gain
         total += gain
         live += 1

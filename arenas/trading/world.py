@@ -42,8 +42,9 @@ from arenas.trading.options import CENTS, MAX_SEATS
 START, MARGIN = 512, 64
 """Matches start at this tick, and the value keeps MARGIN from the ends of the ladder."""
 
-CASH, SHARES, FEES, COST, VOLUME, EQUITY = range(6)
-"""Columns of an account. COST: what the open position cost. EQUITY: worth when it was last marked."""
+CASH, SHARES, FEES, COST, VOLUME, EQUITY, PAID = range(7)
+"""Columns of an account. COST: what the open position cost. EQUITY: worth at the last mid, as seats see it.
+PAID: worth up to which rewards have been paid."""
 
 CHANGE, SPREAD, IMBALANCE, FLOW = range(4)
 """Columns of the history, as observed: the mid's change, spread, imbalance, signed volume."""
@@ -98,8 +99,9 @@ def begin(world: np.void, rules: np.void, series: NDArray[np.float64], windows_W
             world["error"][seat] = rules["signal_noise"] * normal(world["rng"])
             world["accounts"][seat + 1, CASH] = capital
             world["accounts"][seat + 1, EQUITY] = capital
-    if rules["mission"] > 0:
-        account = world["accounts"][1]
+            world["accounts"][seat + 1, PAID] = capital
+    for seat in range(rules["liquidator_seats"]):
+        account = world["accounts"][seat + 1]
         account[SHARES], account[COST] = rules["mission"], rules["mission"] * START * CENTS
         account[CASH] -= account[COST]
     world["step"] = world["over"] = world["cursor"] = world["left"] = world["halt"] = 0
@@ -233,9 +235,9 @@ def trade(world: np.void, rules: np.void, owner: int, side: int, price: int, lot
 def room(world: np.void, rules: np.void, seat: int, side: int) -> int:
     """Lots that a seat may still buy or sell by its limits and margin; closing is always allowed."""
     cash, shares = world["accounts"][seat + 1, CASH], world["accounts"][seat + 1, SHARES]
-    if rules["mission"] > 0 and seat == 0:
+    if seat < rules["liquidator_seats"]:
         lots = 0 if side == BUY else shares
-        return int(lots if rules["replace"] else max(lots - world["owners"][1, OPEN + side], 0))
+        return int(lots if rules["replace"] else max(lots - world["owners"][seat + 1, OPEN + side], 0))
     held = shares if side == BUY else -shares
     lots = (rules["limit"] if side == BUY else rules["short_limit"]) - held
     need = rules["initial_margin"] * world["mid2"] * (CENTS // 2)

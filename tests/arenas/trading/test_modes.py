@@ -100,7 +100,7 @@ def test_the_liquidator_only_sells_and_leaves_when_done() -> None:
     for seed in range(6):
         env = make("trading_execution", horizon=60)
         seen, _ = env.reset(seed=seed)
-        market, held = env._arena._market, 40
+        market, held = env._arena, 40
         rng = np.random.default_rng(seed)
         while env.agents:
             assert market.worlds_B[0]["accounts"][:, SHARES].sum() == 40
@@ -140,10 +140,10 @@ def test_a_halt_stops_everything_but_cancelling() -> None:
 
 
 def test_slow_seats_are_heard_last() -> None:
-    """Two quotes at one price: the slow seat's always queues behind; without slow seats it is even."""
+    """Two quotes at one price: the one of a slower class always queues behind; within a class it is even."""
     firsts = {}
     for slow in (0, 1):
-        market = Market({**ALONE, "seats": 2, "slow_seats": slow}, range(64))
+        market = Market({**ALONE, "seats": 2, "latency": [0, slow]}, range(64))
         market.action_BN[:] = 9
         market.arena.step()
         ahead = 0
@@ -175,7 +175,7 @@ def test_presets_and_stages_are_options_of_their_arenas() -> None:
 
 def test_cash_is_conserved_with_a_mission() -> None:
     """Cash plus fees of all accounts plus the mission at the first price is what the seats brought."""
-    market = Market({"seats": 2, "mission": 20, "taker_fee": 0.1, "horizon": 40})
+    market = Market({"seats": 2, "mission": 20, "liquidator_seats": 1, "taker_fee": 0.1, "horizon": 40})
     for step in market.play():
         if step == 40:
             break
