@@ -3,8 +3,10 @@
 python tests/bench/hosting.py [--quick] [--json]
 
 Where other work keeps the cores busy, a ratio of wall-clock rates says little about processes side by side;
-the rows "per CPU-second" count what each side really got. PufferLib 3.0.0 does not install from its index (it
-builds against a library that it fetches from elsewhere, and pins numpy < 2), so its row stays empty.
+the rows "per CPU-second" count what each side really got. The rows "2 processes alone" say what two processes
+of the same arena get from this machine without hosting; two hosts share the cores with their driver besides.
+PufferLib 3.0.0 does not install from its index (it builds against a library that it fetches from elsewhere,
+and pins numpy < 2), so its row stays empty.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marl.bare import bare
 from marl.errors import MarlError
 from marl.hosting import HostPool, make_pool
 from marl.hosting.keeper import Keeper
 from marl.hosting.keys import make_keys
 from marl.loading import ArenaRef
+from tests.bench.hosting_programs import Alone, Echo
 from tests.bench.hosting_runners import (
-    Echo,
     Plain,
     PlainTurns,
     Pool,
@@ -95,6 +98,7 @@ def spread(rounds: int, seconds: float) -> list[Row]:
 
     runners: dict[str, Runner] = {
         "plain Python loop": Plain(simple_spread_v3.parallel_env, 32),
+        "the same, without PettingZoo's checks": Plain(lambda: bare(simple_spread_v3.parallel_env()), 32),
         "SuperSuit, 0 processes": supersuit_spread(32, 0),
         "SuperSuit, 2 processes": supersuit_spread(32, 2),
         "in process": Pool(make_pool(SPREAD, hosts=0, copies=32, groups=2)),
@@ -109,6 +113,7 @@ def spread(rounds: int, seconds: float) -> list[Row]:
         measured.cpu_row(f"{work}, 2 hosts", "2 hosts", "plain Python loop"),
         measured.row(f"{work}, 2 hosts", "2 hosts", best, 1.45),
         measured.cpu_row(f"{work}, 2 hosts", "2 hosts", best),
+        measured.row(f"{work}, 2 hosts", "2 hosts", "the same, without PettingZoo's checks"),
         measured.row(f"{work}, 1 host", "1 host", "plain Python loop"),
         measured.row(f"{work}, in process", "in process", "plain Python loop"),
         Row(work, "PufferLib multiprocessing (does not install)", None, measured.rate("2 hosts"), "steps/s"),
@@ -140,6 +145,7 @@ def board(rounds: int, seconds: float) -> list[Row]:
     make = importlib.import_module(BOARD.arena).env
     runners: dict[str, Runner] = {
         "plain Python loop": PlainTurns(make),
+        "the same, without PettingZoo's checks": PlainTurns(lambda: bare(make())),
         "2 hosts": Pool(HostPool(BOARD, hosts=2, copies=64, groups=2, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
@@ -147,6 +153,7 @@ def board(rounds: int, seconds: float) -> list[Row]:
     return [
         measured.row(work, "2 hosts", "plain Python loop", unit="moves/s"),
         measured.cpu_row(work, "2 hosts", "plain Python loop"),
+        measured.row(work, "2 hosts", "the same, without PettingZoo's checks", unit="moves/s"),
     ]
 
 
@@ -157,6 +164,8 @@ def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
         "itself, in process": Pool(make_pool(ref, hosts=0, copies=copies, groups=2)),
         "1 host": Pool(HostPool(ref, hosts=1, copies=copies, groups=2)),
         "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=2, split=False), by_ready=True),
+        "1 process alone": Alone(ref, copies=copies // 2, processes=1),
+        "2 processes alone": Alone(ref, copies=copies // 2, processes=2),
     }
     measured = Measured(runners, rounds, seconds)
     work = (
@@ -166,6 +175,8 @@ def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
         measured.row(f"{work}, 1 host", "1 host", "itself, in process", 0.85),
         measured.row(f"{work}, 2 hosts", "2 hosts", "1 host", 1.7),
         measured.cpu_row(f"{work}, 2 hosts", "2 hosts", "1 host"),
+        measured.row(f"{work}, 2 processes alone", "2 processes alone", "1 process alone"),
+        measured.row(f"{work}, 2 hosts", "2 hosts", "2 processes alone"),
     ]
 
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-import zmq
-
-from marl.hosting.keys import connect_with, load_keys
-from marl.hosting.wire import guard
 
 if TYPE_CHECKING:
     from marl.batch import ArenaPool
@@ -69,8 +61,9 @@ class Pool(Runner):
             role.name: np.array([n for leaf in role.action for n in leaf.choices]) for role in pool.spec.roles
         }
         self._noise = {
-            role.name: self._rng.random((16, *pool.frames[0].roles[role.name].mask_BNA.shape), np.float32)
-            + 0.01
+            role.name: self._rng.integers(
+                1, 256, (16, *pool.frames[0].roles[role.name].mask_BNA.shape), np.uint8
+            )
             for role in self._masked
         }
         self._turns = 0
@@ -79,7 +72,7 @@ class Pool(Runner):
             orders = pool.orders[group]
             for action in orders.action.values():
                 action.fill(0)
-            self._follow(group, np.ones(len(orders.next_B), bool))
+            self._follow(group)
             pool.send(group)
             self._received(group)
 
@@ -108,16 +101,16 @@ class Pool(Runner):
 
     def _received(self, group: int) -> Frame:
         frame = self._pool.receive(group)
-        started_B = frame.ticket_B == self._pool.orders[group].next_B
-        if started_B.any():
-            self._follow(group, started_B)
+        if (frame.ticket_B == self._pool.orders[group].next_B).any():
+            self._follow(group)
         return frame
 
-    def _follow(self, group: int, copies_B: Any) -> None:  # noqa: ANN401  # a mask of copies
+    def _follow(self, group: int) -> None:
+        """Another match for each copy: which one it would have played next is nobody's business yet."""
         orders = self._pool.orders[group]
-        number = int(copies_B.sum())
-        orders.next_B[copies_B] = orders.seed_B[copies_B] = np.arange(self._match, self._match + number)
-        self._match += number
+        first, self._match = self._match, self._match + len(orders.next_B)
+        orders.next_B[...] = np.arange(first, self._match)
+        orders.seed_B[...] = orders.next_B
 
     def _send(self, group: int) -> None:
         orders, frame = self._pool.orders[group], self._pool.frames[group]
@@ -225,86 +218,6 @@ def baselines_cart_pole(copies: int, *, processes: bool) -> Vector:
 
 def _cart_pole() -> Any:  # noqa: ANN401  # Gymnasium's
     return gymnasium.make("CartPole-v1")
-
-
-_ECHO = """
-import sys, zmq
-from pathlib import Path
-from marl.hosting.keys import bind_with, load_keys
-from marl.hosting.wire import guard
-context = zmq.Context()
-socket = context.socket(zmq.DEALER)
-reply = bytes(int(sys.argv[3]))
-if sys.argv[2]:
-    guard(socket)
-    bind_with(socket, load_keys(Path(sys.argv[2])))
-socket.bind(sys.argv[1])
-print(socket.last_endpoint.decode(), flush=True)
-while True:
-    if socket.recv() == b"q":
-        break
-    socket.send(reply, copy=len(reply) < 65536)
-"""
-
-
-class Echo(Runner):
-    """Raw ZeroMQ, ROUTER to DEALER: `there` bytes go, `back` bytes come, `ahead` requests are under way."""
-
-    def __init__(self, *, there: int = 1, back: int = 1, ahead: int = 1, keys: Path | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        where = f"ipc://{self._folder.name}/s" if keys is None else "tcp://127.0.0.1:*"
-        half = "" if keys is None else str(keys / "host")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _ECHO, where, half, str(back)], stdout=subprocess.PIPE
-        )
-        assert self._process.stdout is not None
-        endpoint = self._process.stdout.readline().decode().strip()
-        self._context: zmq.Context[Any] = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        if keys is not None:
-            guard(self._socket)
-            connect_with(self._socket, load_keys(keys / "owner"))
-        self._socket.connect_routing_id = b"a"
-        self._socket.connect(endpoint)
-        self._request, self._ahead = bytes(there), ahead
-
-    def begin(self) -> None:
-        """So many requests are under way."""
-        for _ in range(self._ahead):
-            self._ask()
-
-    def turn(self) -> int:
-        """One round trip."""
-        self._answer()
-        self._ask()
-        return 1
-
-    def end(self) -> int:
-        """None is under way."""
-        for _ in range(self._ahead):
-            self._answer()
-        return self._ahead
-
-    def close(self) -> None:
-        """End the other side."""
-        self._socket.send_multipart([b"a", b"q"])
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._socket.close(linger=0)
-        self._context.term()
-        self._folder.cleanup()
-
-    def _ask(self) -> None:
-        self._socket.send(b"a", zmq.SNDMORE)
-        if len(self._request) < 65536:
-            self._socket.send(self._request)
-        else:
-            self._socket.send(self._request, copy=False)
-
-    def _answer(self) -> None:
-        self._socket.recv()
-        self._socket.recv(copy=False)
 
 
 def close_all(runners: list[Runner]) -> None:

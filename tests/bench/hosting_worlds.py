@@ -15,6 +15,8 @@ from marl.spec import PARKED, Role, Spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from marl.frame import Frame, Orders
 
 
@@ -36,36 +38,44 @@ class CartPole(BatchArena):
         """Make the copies."""
         super().attach(frame, orders)
         self._envs = [gymnasium.make("CartPole-v1") for _ in range(self.copies)]
+        self._steps: list[Any] = [env.step for env in self._envs]
         self._generators = [env.unwrapped.np_random.bit_generator for env in self._envs]
         self._return_B = np.zeros(self.copies)
-        self._rows: list[Any] = [np.zeros(4, np.float32)] * self.copies
-        self._reward = [0.0] * self.copies
-        self._ended = [False] * self.copies
-        self._cut = [False] * self.copies
 
     def step(self) -> None:
         """Step each copy, then write all of them at once."""
         frame, orders, role = self.frame, self.orders, self.frame.roles["cart"]
         playing_B = (frame.ticket_B != PARKED) & ~orders.restart_B
-        if not playing_B.all():
-            self._reward = [0.0] * self.copies
-            self._ended, self._cut = [False] * self.copies, [False] * self.copies
-        rows, reward, ended, cut = self._rows, self._reward, self._ended, self._cut
-        actions, envs = orders.action["cart"][:, 0, 0].tolist(), self._envs
-        for copy in range(self.copies) if playing_B.all() else np.flatnonzero(playing_B).tolist():
-            rows[copy], paid, ended[copy], cut[copy], _ = envs[copy].step(actions[copy])
-            reward[copy] = float(paid)
-        role.observation[0][:, 0] = rows
-        role.reward_BN[:, 0] = reward
-        self._return_B += reward
-        role.terminated_BN[:, 0] = ended
-        role.truncated_BN[:, 0] = cut
-        frame.steps_B[playing_B] += 1
-        over_B = role.terminated_BN[:, 0] | role.truncated_BN[:, 0]
-        np.copyto(frame.over_B, over_B)
         frame.ended_B.fill(PARKED)
-        if not playing_B.all() or over_B.any():
-            self._begin(~playing_B | over_B)
+        frame.over_B.fill(0)
+        if playing_B.all():
+            came = [step(action) for step, action in zip(self._steps, self._actions(), strict=True)]
+            rows, reward, ended, cut, _ = zip(*came, strict=True)
+            np.concatenate(rows, out=role.observation[0].reshape(-1))
+            role.reward_BN[:, 0] = reward
+            role.terminated_BN[:, 0] = ended
+            role.truncated_BN[:, 0] = cut
+            self._return_B += role.reward_BN[:, 0]
+            frame.steps_B += 1
+            np.logical_or(role.terminated_BN[:, 0], role.truncated_BN[:, 0], out=frame.over_B)
+            if frame.over_B.any():
+                self._begin(frame.over_B)
+            return
+        role.reward_BN.fill(0)
+        role.terminated_BN.fill(0)
+        role.truncated_BN.fill(0)
+        for copy in np.flatnonzero(playing_B).tolist():
+            row, reward, ended, cut, _ = self._steps[copy](self._actions()[copy])
+            role.observation[0][copy, 0] = row
+            role.reward_BN[copy], role.terminated_BN[copy], role.truncated_BN[copy] = reward, ended, cut
+            self._return_B[copy] += reward
+            frame.over_B[copy] = ended or cut
+        frame.steps_B[playing_B] += 1
+        self._begin(~playing_B | frame.over_B)
+
+    def _actions(self) -> NDArray[np.int64]:
+        """As Gymnasium's own vector environments hand them on: its spaces judge Python's numbers slowly."""
+        return self.orders.action["cart"][:, 0, 0].astype(np.int64)
 
     def _begin(self, began_B: Any) -> None:  # noqa: ANN401  # a mask of copies
         frame, orders, role = self.frame, self.orders, self.frame.roles["cart"]
@@ -88,8 +98,7 @@ class CartPole(BatchArena):
                 "has_uint32": 0,
                 "uinteger": 0,
             }
-            self._rows[copy] = self._envs[copy].reset()[0]
-            role.observation[0][copy, 0] = self._rows[copy]
+            role.observation[0][copy, 0] = self._envs[copy].reset()[0]
 
 
 class Pixels(BatchArena):
