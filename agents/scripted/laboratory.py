@@ -70,7 +70,7 @@ class Trader:
     def __init__(self, spec: Spec) -> None:
         self.top = int(spec.options["price_max"])
         traders = len(spec.options["values"]) + len(spec.options["costs"])
-        self.turns = spec.options["period_steps"] / (traders if spec.options["arrival"] == "one" else 1)
+        self.turns = spec.options["period_steps"] / (1 if spec.options["arrival"] == "all" else traders)
 
     def act(
         self,
@@ -149,25 +149,29 @@ class SNPR(Trader):
 
 
 class ZIP(Trader):
-    """Zero intelligence plus (Cliff 1997): a profit margin that learns by Widrow-Hoff with momentum.
+    """Zero intelligence plus (Cliff, Bruten 1997): a profit margin that learns by Widrow-Hoff with momentum.
 
-    Memory: margin, last change, learning rate, momentum.
+    Who has traded all its units goes on raising its margin, by its last limit, but never lowers it. Memory:
+    margin, last change, learning rate, momentum, last limit.
     """
 
-    memory_size: int = 4
+    memory_size: int = 5
 
     def quote(self, view: View, memory_RM: NDArray[np.float32]) -> Floats:
         """The limit with its margin on it."""
         self._begin(view, memory_RM)
+        memory_RM[:, 4] = np.where(view.active_R, view.limit_R, memory_RM[:, 4])
+        limit_R = memory_RM[:, 4].astype(np.float64)
         for number, (heard_R, side_R, price_R, traded_R) in enumerate(view.heard()):
-            own_R = view.limit_R * (1.0 + memory_RM[:, 0])
+            # A whole price, as quoted: with its fraction, its own quote would not count as its price.
+            own_R = np.rint(limit_R * (1.0 + memory_RM[:, 0]))
             # How much more profit than the quote's price the own price asks, for buyers and sellers alike.
             more_R = view.sign_R * (price_R - own_R)
             against_R = side_R != view.sign_R
             raise_R = traded_R & (more_R <= 0)
             lower_R = np.where(traded_R, against_R, ~against_R) & (more_R >= 0) & view.active_R & ~raise_R
-            self._move(view, memory_RM, heard_R & raise_R & (view.limit_R > 0), price_R, 1.0, number)
-            self._move(view, memory_RM, heard_R & lower_R & (view.limit_R > 0), price_R, -1.0, number)
+            self._move(view, memory_RM, heard_R & raise_R & (limit_R > 0), price_R, 1.0, number)
+            self._move(view, memory_RM, heard_R & lower_R & (limit_R > 0), price_R, -1.0, number)
         return np.rint(view.limit_R * (1.0 + memory_RM[:, 0].astype(np.float64)))
 
     def _begin(self, view: View, memory_RM: NDArray[np.float32]) -> None:
@@ -195,10 +199,11 @@ class ZIP(Trader):
         draw_R2 = 0.05 * uniforms(mix(view.rows.key_R, number + 1), 2).astype(np.float64)
         up_R = -view.sign_R * more
         target_R = (1.0 + up_R * draw_R2[:, 0]) * price_R + up_R * draw_R2[:, 1]
-        own_R = view.limit_R * (1.0 + memory_RM[:, 0])
+        limit_R = memory_RM[:, 4].astype(np.float64)
+        own_R = limit_R * (1.0 + memory_RM[:, 0])
         rate_R, momentum_R = memory_RM[:, 2], memory_RM[:, 3]
         change_R = momentum_R * memory_RM[:, 1] + (1.0 - momentum_R) * rate_R * (target_R - own_R)
-        margin_R = (own_R + change_R) / np.maximum(view.limit_R, 1.0) - 1.0
+        margin_R = (own_R + change_R) / np.maximum(limit_R, 1.0) - 1.0
         margin_R = np.where(view.buys_R, np.clip(margin_R, -1.0, 0.0), np.maximum(margin_R, 0.0))
         memory_RM[:, 0] = np.where(which_R, margin_R, memory_RM[:, 0])
         memory_RM[:, 1] = np.where(which_R, change_R, memory_RM[:, 1])

@@ -174,6 +174,9 @@ def _play(
         if count > 0:
             seat = turn[below(world["rng"], count)]
             _hear(world, rules, seat, action_NK[seat, 0], mask_NA[seat], reward_N)
+    elif rules["shout"]:
+        if count > 0:
+            _shout(world, rules, turn[below(world["rng"], count)], action_NK, mask_NA, reward_N)
     else:
         _shuffle(world["rng"], turn, count)
         for place in range(count):
@@ -222,6 +225,34 @@ def _hear(
         buyer, seller = (seat, other) if side == BUY else (other, seat)
         _deal(world, rules, buyer, seller, price, reward_N)
     _note(world, rules, side, price, traded)
+
+
+@compiled
+def _shout(
+    world: np.void,
+    rules: np.void,
+    caller: int,
+    action_NK: NDArray[np.int32],
+    mask_NA: NDArray[np.uint8],
+    reward_N: NDArray[np.float64],
+) -> None:
+    """A price offered to all: one of those on the other side whose own price now meets it deals at it."""
+    side, price = side_of(world, rules, caller), int(action_NK[caller, 0])
+    if not 0 < price < mask_NA.shape[1] or not mask_NA[caller, price]:
+        return
+    count, turn = 0, world["turn"]
+    for seat in range(rules["seats"]):
+        answer = int(action_NK[seat, 0])
+        willing = 0 < answer < mask_NA.shape[1] and mask_NA[seat, answer] > 0
+        willing = willing and side_of(world, rules, seat) != side and left_of(world, rules, seat) > 0
+        if willing and ((answer <= price) if side == BUY else (answer >= price)):
+            turn[count] = seat
+            count += 1
+    if count > 0:
+        other = turn[below(world["rng"], count)]
+        buyer, seller = (caller, other) if side == BUY else (other, caller)
+        _deal(world, rules, buyer, seller, price, reward_N)
+    _note(world, rules, side, price, count > 0)
 
 
 @compiled

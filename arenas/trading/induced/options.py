@@ -49,9 +49,11 @@ class Options(ArenaOptions):
     price_max: int = Field(200, ge=2, le=TICKS - 2, description="Highest price (capacity).")
     periods: int = Field(3, ge=1, le=100, description="Trading periods; units are renewed in each.")
     period_steps: int = Field(200, ge=1, le=100_000, description="Steps of a period.")
-    arrival: Literal["one", "all"] = Field(
+    arrival: Literal["one", "all", "shout"] = Field(
         "one",
-        description="Heard in a step: one trader with units left, drawn uniformly; or all, in random order.",
+        description="Heard in a step: one trader with units left, drawn uniformly; or all, in random order;"
+        " or one whose price is offered to all and rests nowhere: one of those whose own price now meets it"
+        " deals at it (Cliff, Bruten 1997).",
     )
     clear: bool = Field(True, description="All quotes are cleared after a trade.")
     improve: bool = Field(
@@ -105,7 +107,17 @@ class Options(ArenaOptions):
 RULES = np.dtype(
     [
         (name, np.int64)
-        for name in ("seats", "buyers", "price_max", "periods", "period_steps", "one", "clear", "improve")
+        for name in (
+            "seats",
+            "buyers",
+            "price_max",
+            "periods",
+            "period_steps",
+            "one",
+            "shout",
+            "clear",
+            "improve",
+        )
     ]
     + [(name, np.int64) for name in ("constrained", "deal", "events", "tradable")]
     + [
@@ -123,7 +135,8 @@ def rules(options: Options) -> NDArray[Any]:
     for name in ("seats", "price_max", "periods", "period_steps", "clear", "improve", "constrained", "deal"):
         record[name] = getattr(options, name)
     record["events"], record["reward_scale"] = options.events, options.reward_scale
-    record["buyers"], record["one"] = len(options.values), options.arrival == "one"
+    record["buyers"] = len(options.values)
+    record["one"], record["shout"] = options.arrival == "one", options.arrival == "shout"
     record["tradable"] = min(sum(map(len, options.values)), sum(map(len, options.costs)))
     for seat, units in enumerate((*options.values, *options.costs)):
         record["units"][0, seat] = len(units)
