@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 LEVEL = 0.95
 """The level of all intervals that are published."""
@@ -30,7 +30,7 @@ def interval(draw_S: NDArray[np.float64], blocks: int) -> tuple[float, float] | 
     """
     if blocks < 2:
         return None
-    reach = t.ppf(0.5 + LEVEL / 2, blocks - 1) * np.sqrt((blocks + 1) / (blocks - 1))
-    tail = float(norm.cdf(-reach))
+    reach = float(stdtrit(blocks - 1, 0.5 + LEVEL / 2)) * np.sqrt((blocks + 1) / (blocks - 1))
+    tail = float(ndtr(-reach))
     low, high = np.quantile(draw_S, [tail, 1 - tail])
     return float(low), float(high)

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INK = "#0b1a2c"
 """Stands for the page's text colour, which replaces it: charts suit light and dark pages."""
@@ -58,6 +57,9 @@ def curves(
     markers: bool = False,
 ) -> str:
     """Lines with bands, reference lines labelled at the right edge, and named spans along the top."""
+    from matplotlib.figure import Figure  # takes half a second, and most who read a ledger draw nothing
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
     with _style():
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.add_subplot()
@@ -132,6 +134,8 @@ def _colours(count: int) -> Iterator[str]:
 
 @contextmanager
 def _style() -> Iterator[None]:
+    import matplotlib as mpl
+
     look: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "league",

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
-from scipy.stats import norm
+from scipy.special import logsumexp, ndtri
 
 from marl.errors import ConfigError
 
@@ -76,7 +75,7 @@ def wilson(successes: float, trials: int, confidence: float = 0.95) -> tuple[flo
     """Wilson's interval (1927) of a rate, for one look; a draw is half a success; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     rate = successes / trials
     centre = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + (z / (2 * trials)) ** 2)

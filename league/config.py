@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from arenas import full_spec
 from league.conduct import FaultRules
 from league.curriculum import Curriculum, Stage
-from league.formats import AnyFormat, Format
+from league.formats import AnyFormat, CrossPlay, Format
 from league.formats.round_robin import RoundRobin
 from marl.errors import UnknownNameError
 from marl.loading import ArenaRef
@@ -18,6 +18,8 @@ from marl.settings import Settings, override, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from marl.spec import Spec
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -68,7 +70,9 @@ class TournamentSettings(Settings):
     )
     blocks: int = Field(32, ge=2, description="blocks of each pair, where no other format is named")
     format: AnyFormat | None = Field(
-        None, description="who meets whom; none: a round robin of `blocks` a pair"
+        None,
+        description="who meets whom; none: a round robin of `blocks` a pair, where all seats are one team "
+        "cross-play",
     )
     faults: FaultRules = Field(default_factory=FaultRules, description="when a player that fails is out")
     players: tuple[str, ...] = Field(("random",), description="scripted players")
@@ -87,9 +91,13 @@ class TournamentSettings(Settings):
     seed: int = Field(1, ge=0, description="seed of its matches, apart from training's")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples")
 
-    def form(self) -> Format:
-        """The format that is played."""
-        return RoundRobin(blocks=self.blocks) if self.format is None else self.format
+    def form(self, spec: Spec) -> Format:
+        """The format that is played; where none is named, by whether there are sides to beat one another."""
+        if self.format is not None:
+            return self.format
+        if len(spec.teams) > 1:
+            return RoundRobin(blocks=self.blocks)
+        return CrossPlay(blocks=self.blocks, alone=len(spec.seats) == 1)
 
 
 class LeagueSettings(Settings):

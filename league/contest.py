@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from league.block import BlockPlan, BlockResult, plan_block
 from league.conduct import Conduct
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from league.config import LeagueSettings
+    from league.cooperation import Scenario
     from league.formats import Round
     from league.player import Player
     from league.requests import Requests
@@ -54,14 +57,19 @@ class Contest:
         form: Format,
         entrants: Sequence[Player],
         *,
+        background: Sequence[Player] = (),
         fewer: Mapping[str, int] | None = None,
         requests: Requests | None = None,
     ) -> None:
-        """`fewer` names players that play fewer blocks a meeting; `requests` are changes of the field."""
+        """`fewer` names players that play fewer blocks a meeting; `requests` are changes of the field.
+
+        `background` are players that only fill seats beside those who are tested.
+        """
         assert settings.tournament is not None  # the caller looked
         self._settings, self._rules, self._spec, self.form = settings, settings.tournament, spec, form
         self._fewer, self._requests = dict(fewer or {}), requests
         self.roster = {player.id: player for player in entrants}
+        self._background = {player.id: player for player in background}
         self.gone: dict[str, str] = {}
         self.rounds: list[Round] = []
         self.blocks: list[BlockResult] = []
@@ -70,7 +78,7 @@ class Contest:
         self._round: list[_Slot] = []
         self._queue: deque[_Slot] = deque()
         self._sent: dict[int, _Sent] = {}
-        self._met: Counter[frozenset[str]] = Counter()
+        self._met: Counter[tuple[frozenset[str], str]] = Counter()
         self._entered: set[str] = set()
         pool = settings.pool
         self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
@@ -113,7 +121,8 @@ class Contest:
         names = list(dict.fromkeys(name for slot in sent.slots for name in slot.meeting.players))
         self._judge(done, names)
         # all of the first field come at once, whoever meets first
-        new = [player for player in self.entrants if player.id not in self._entered]
+        known = [*self.entrants, *self._background.values()]
+        new = list({player.id: player for player in known if player.id not in self._entered}.values())
         self._entered.update(player.id for player in new)
         return new
 
@@ -161,10 +170,10 @@ class Contest:
             slot = self._queue.popleft()
             start = len(plans)
             plans += [self._block(index, meeting, start + i, start) for i in range(self._count(meeting))]
-            self._met[frozenset(meeting.players)] += len(plans) - start
+            self._met[_key(meeting)] += len(plans) - start
             sent.slots.append(slot)
             sent.ranges.append(range(start, len(plans)))
-            names |= {name: self.roster[name] for name in meeting.players}
+            names |= {name: self._player(name) for name in meeting.players}
             if alone:
                 break
             self._walk_over()
@@ -174,30 +183,54 @@ class Contest:
         return min([meeting.blocks, *(self._fewer[name] for name in meeting.players if name in self._fewer)])
 
     def _external(self, meeting: Meeting) -> bool:
-        return any(self.roster[name].kind == "external" for name in meeting.players)
+        return any(self._player(name).kind == "external" for name in meeting.players)
+
+    def _player(self, name: str) -> Player:
+        return self.roster[name] if name in self.roster else self._background[name]
 
     def _block(self, index: int, meeting: Meeting, position: int, start: int) -> BlockPlan:
-        number = self._met[frozenset(meeting.players)] + position - start
-        roles = [role.name for role in self._spec.roles]
+        number = self._met[_key(meeting)] + position - start
+        if meeting.scenario is not None:
+            return self._scene(index, meeting, meeting.scenario, position, number)
         # where rotation can't exchange the players, the order of the table alternates
         table = meeting.players if number % 2 == 0 else meeting.players[::-1]
         plans = [
-            plan_block(
-                self._spec,
-                seated(self._spec, players),
-                seed=seed_of(self._rules.seed, number),
-                run=self._settings.name,
-                task=index,
-                position=position,
-                purpose="tournament",
-                stage="tournament",
-                options=self._settings.tournament_options(),
-                covers={name: self.roster[name].roles or roles for name in meeting.players},
-            )
+            self._plan(index, position, number, seated(self._spec, players), meeting)
             for players in (meeting.players, table)
         ]
         swapped = seated(self._spec, meeting.players[::-1])
         return plans[0] if swapped in [dict(lineup) for lineup in plans[0].lineups] else plans[1]
+
+    def _scene(
+        self, index: int, meeting: Meeting, scenario: Scenario, position: int, number: int
+    ) -> BlockPlan:
+        """A block of a scenario: one match, with the same background on the same seed whoever is tested."""
+        rng = np.random.default_rng([seed_of(self._rules.seed, number), int(scenario.digest, 16)])
+        lineup = scenario.lineup(self._spec, meeting.players[:1], rng)
+        plan = self._plan(index, position, number, lineup, meeting)
+        return replace(plan, lineups=(lineup,), stage=f"scenario {scenario.name}")
+
+    def _plan(
+        self, index: int, position: int, number: int, lineup: Mapping[str, str], meeting: Meeting
+    ) -> BlockPlan:
+        roles = [role.name for role in self._spec.roles]
+        return plan_block(
+            self._spec,
+            lineup,
+            seed=seed_of(self._rules.seed, number),
+            run=self._settings.name,
+            task=index,
+            position=position,
+            purpose="tournament",
+            stage="tournament",
+            options=self._settings.tournament_options(),
+            covers={name: self._player(name).roles or roles for name in meeting.players},
+        )
+
+
+def _key(meeting: Meeting) -> tuple[frozenset[str], str]:
+    """Meetings that count as the same: those of the same players in the same scenario."""
+    return frozenset(meeting.players), "" if meeting.scenario is None else meeting.scenario.digest
 
 
 def seated(spec: Spec, players: Sequence[str]) -> dict[str, str]:

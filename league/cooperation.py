@@ -48,21 +48,26 @@ def cross_play(blocks: Iterable[BlockResult]) -> CrossPlay:
     """
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for block in counted(blocks):
-        of_block: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for match in block.matches:
-            scores = [seat.score for seat in match.seats if seat.score is not None]
-            names = sorted({seat.player for seat in match.seats})
-            pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] or [(names[0], names[0])]
-            for pair in pairs:
-                of_block[pair].append(sum(scores) / len(scores))
-        for pair, means in of_block.items():
-            found[pair].append(sum(means) / len(means))
+        for pair, score in pairs_of(block).items():
+            found[pair].append(score)
     players = tuple(sorted({name for pair in found for name in pair}))
     place = {name: i for i, name in enumerate(players)}
     score_PP = np.full((len(players), len(players)), np.nan)
     for (a, b), means in found.items():
         score_PP[place[a], place[b]] = score_PP[place[b], place[a]] = sum(means) / len(means)
     return CrossPlay(players, score_PP)
+
+
+def pairs_of(block: BlockResult) -> dict[tuple[str, str], float]:
+    """The mean score of every unordered pair that shared a match of a block; of one player, with itself."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for match in block.matches:
+        scores = [seat.score for seat in match.seats if seat.score is not None]
+        names = sorted({seat.player for seat in match.seats})
+        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] or [(names[0], names[0])]
+        for pair in pairs:
+            found[pair].append(sum(scores) / len(scores))
+    return {pair: sum(means) / len(means) for pair, means in found.items()}
 
 
 def partner_rates(score_P: ArrayLike, best_P: ArrayLike, worst: float) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from league.durable import HALF
 from league.executor import Executor, InlineExecutor, ProcessExecutor
 from league.external import Externals, WithExternals
 from league.findings import Findings, conclude
+from league.formats import CrossPlay, Scenarios
 from league.player import Player
 from league.requests import Requests
 from league.review import is_snapshot, review, snapshot_label
@@ -23,6 +24,7 @@ from league.runs import REPORT, Run
 from league.schedule import Done, drive
 from league.selfplay import Candidate, SelfPlay, scripted_player
 from league.tasks import TrainTask
+from league.team_findings import TeamFindings, conclude_team
 from league.workshop import SNAPSHOTS
 from marl.errors import ConfigError
 
@@ -76,7 +78,7 @@ class League:
         self._metrics: list[dict[str, Any]] = []
         self._tasks = self._recalled = 0
 
-    def run(self) -> Findings:
+    def run(self) -> Findings | TeamFindings:
         """Train, play the tournament, and conclude."""
         return self.tournament()
 
@@ -86,7 +88,7 @@ class League:
         self._tell_recalled()
         return self.selfplay
 
-    def tournament(self) -> Findings:
+    def tournament(self) -> Findings | TeamFindings:
         """Play the tournament (training first, where some is left), write the report, conclude."""
         rules = self.settings.tournament
         if rules is None:
@@ -97,7 +99,13 @@ class League:
         fewer = {entry.name: entry.blocks for entry in rules.external}
         requests = Requests(self.folder, self._run.ledger, self.settings.name, self._asked)
         plan = Contest(
-            self.settings, self.spec, rules.form(), self.entrants(), fewer=fewer, requests=requests
+            self.settings,
+            self.spec,
+            rules.form(self.spec),
+            self.entrants(),
+            background=self.background(),
+            fewer=fewer,
+            requests=requests,
         )
         self.contest = plan
         executor = WithExternals(self._executor, self.folder, lambda: self._open_gateway(rules))
@@ -116,11 +124,16 @@ class League:
         finally:
             executor.close()
         self._tell_recalled()
-        findings = conclude(
-            self.settings, self.selfplay, plan.entrants, plan.blocks, self._metrics, plan.gone
-        )
-        self._run.ledger.keep_fit(self.settings.name, "tournament", findings.standings)
+        findings = self._conclude(plan)
         findings.write(self.folder / REPORT)
+        return findings
+
+    def _conclude(self, plan: Contest) -> Findings | TeamFindings:
+        given = (self.settings, self.selfplay, plan.entrants, plan.blocks, self._metrics, plan.gone)
+        if isinstance(plan.form, CrossPlay | Scenarios):
+            return conclude_team(*given)
+        findings = conclude(*given)
+        self._run.ledger.keep_fit(self.settings.name, "tournament", findings.standings)
         return findings
 
     def entrants(self) -> list[Player]:
@@ -135,6 +148,11 @@ class League:
         players += [self._named(name) for name in rules.players]
         outsiders = [Player(id=entry.name, kind="external", name=entry.name) for entry in rules.external]
         return [*players, *outsiders]
+
+    def background(self) -> list[Player]:
+        """Who fills seats beside those who are tested."""
+        form = None if self.settings.tournament is None else self.settings.tournament.format
+        return [self._named(name) for name in form.background] if isinstance(form, Scenarios) else []
 
     def close(self) -> None:
         """End workers, and let others write in the folder."""
@@ -289,7 +307,7 @@ class Tournament:
         self._settings = LeagueSettings.read("tournament", put_in(values, settings))
         self._out, self._backend, self._told = Path(out), backend, told
 
-    def run(self) -> Findings:
+    def run(self) -> Findings | TeamFindings:
         """Play what is left of it, and conclude."""
         with League(self._settings, self._out, backend=self._backend, told=self._told) as league:
             return league.tournament()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,6 +15,9 @@ from league.comparisons import Comparisons, design_of
 from league.rating import ELO, PSEUDO_WINS, Standings, StandingsRow, rows_of, seat_effects_of
 from league.totals import Totals
 from marl.errors import LedgerError, UnknownNameError
+
+if TYPE_CHECKING:
+    from league.runs import Run
 
 
 def quick_standings(
@@ -49,6 +53,20 @@ def quick_standings(
         void_blocks=kept.void_blocks,
         resamples=0 if last is None else last.resamples,
     )
+
+
+def quick_of(run: Run, purpose: str) -> Standings:
+    """Point estimates from the totals of a ledger of any length, intervals from the last fit."""
+    ledger, name = run.ledger, run.settings.name
+    kept = ledger.totals(name, purpose)
+    here = {player for pair in kept.pairs for player in pair[:2]}
+    return quick_standings(kept, anchors=anchors_of(run, here), last=ledger.last_fit(name, purpose))
+
+
+def anchors_of(run: Run, here: Collection[str]) -> dict[str, float]:
+    """The anchors of a run among those who are here."""
+    rules = run.settings.tournament
+    return {name: elo for name, elo in (rules.anchors if rules else {}).items() if name in here}
 
 
 def _with_intervals(rows: tuple[StandingsRow, ...], last: Standings | None) -> tuple[StandingsRow, ...]:

@@ -15,6 +15,7 @@ from league.charts import Curve, Level, Span, curves
 from league.durable import write_whole
 from league.payoff import HeadToHead
 from league.rating import Standings, StandingsRow
+from league.teamwork import Teamwork
 from marl.errors import RunError
 
 
@@ -58,15 +59,16 @@ class ReportData:
     Ids of players are shown by `names` and marked by `kinds` (scripted, snapshot, external). `headline` is
     the finding in one sentence, `success` whether it is a good one (None: no claim). `facts` are pairs for
     the header: seed, arena, options, versions. `snapshots` are (steps, player) of one learner, for the rating
-    curve. `head_to_head` holds either win rates (`measure` "win") or differences of scores. `notes` say what
-    a reader must know.
+    curve. `head_to_head` holds either win rates (`measure` "win") or differences of scores; a cooperative
+    tournament has `teamwork` instead of both. `notes` say what a reader must know.
     """
 
     title: str
     headline: str
     facts: tuple[tuple[str, str], ...]
-    standings: Standings
-    head_to_head: HeadToHead
+    standings: Standings | None = None
+    head_to_head: HeadToHead | None = None
+    teamwork: Teamwork | None = None
     measure: str = "difference"
     score_unit: str = ""
     success: bool | None = None
@@ -80,12 +82,13 @@ class ReportData:
 
 def render(data: ReportData) -> str:
     """The report as HTML: styles and charts inline, no script, no request; same data, same text."""
-    order = [row.player for row in data.standings.rows]
+    table = data.standings or data.teamwork
+    order = [] if table is None else [row.player for row in table.rows]
     return _template().render(
         data=data,
         name=lambda player: data.names.get(player, player),
         kind=lambda player: data.kinds.get(player, ""),
-        bars=_bars(data.standings),
+        bars={} if data.standings is None else _bars(data.standings),
         cells=_cells(data, order),
         order=order,
         rating_chart=_rating_chart(data),
@@ -151,10 +154,15 @@ def _cells(data: ReportData, order: list[str]) -> list[list[dict[str, Any] | Non
 
     `share` in [-1, 1] is the colour: the figure's distance from even, as a part of the largest in the table.
     """
-    table = data.head_to_head
-    even = 0.5 if data.measure == "win" else 0.0
+    table = data.teamwork.pairs if data.teamwork is not None else data.head_to_head
+    if table is None:
+        return []
+    known = [float(mean) for mean in table.mean_PP.ravel() if not math.isnan(mean)]
+    # scores have no even: their colour tells where between the lowest and the highest they lie
+    middle = (min(known, default=0.0) + max(known, default=0.0)) / 2
+    even = middle if data.teamwork is not None else 0.5 if data.measure == "win" else 0.0
     place = {player: i for i, player in enumerate(table.players)}
-    largest = max((abs(mean - even) for mean in table.mean_PP.ravel() if not math.isnan(mean)), default=0.0)
+    largest = max((abs(mean - even) for mean in known), default=0.0)
     scale = 0.5 if data.measure == "win" else largest or 1.0
     digits = 2 if scale < 10 else 1 if scale < 100 else 0
     rows: list[list[dict[str, Any] | None]] = []
@@ -162,18 +170,18 @@ def _cells(data: ReportData, order: list[str]) -> list[list[dict[str, Any] | Non
         row: list[dict[str, Any] | None] = []
         for b in order:
             i, j = place.get(a), place.get(b)
-            if a == b or i is None or j is None or math.isnan(table.mean_PP[i, j]):
+            if i is None or j is None or math.isnan(table.mean_PP[i, j]):
                 row.append(None)
                 continue
             mean, low, high = (float(t[i, j]) for t in (table.mean_PP, table.low_PP, table.high_PP))
-            known = not math.isnan(low)
+            bounded = not math.isnan(low)
             row.append(
                 {
                     "mean": _figure(mean, digits),
                     "interval": f"{_figure(low, digits)}\u2026{_figure(high, digits)}"
-                    if known
+                    if bounded
                     else "one block",
-                    "sure": known and (low > even or high < even),
+                    "sure": bounded and data.teamwork is None and (low > even or high < even),
                     "share": round((mean - even) / scale, 3),
                     "blocks": int(table.blocks_PP[i, j]),
                 }
@@ -184,6 +192,8 @@ def _cells(data: ReportData, order: list[str]) -> list[list[dict[str, Any] | Non
 
 def _rating_chart(data: ReportData) -> str:
     """The rating of the snapshots over their training, with bands; scripted players are reference lines."""
+    if data.standings is None:
+        return ""
     row_of = {row.player: row for row in data.standings.rows}
     found = [(steps, row_of[player]) for steps, player in data.snapshots if player in row_of]
     if not found:

@@ -6,9 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from agents import load_snapshot, make_policy, scripted_names
 from agents.snapshot import read as read_snapshot
 from league.curriculum import PAST
+from league.formats import CrossPlay, Scenarios
 from marl.errors import ConfigError, SnapshotError, UnknownNameError
 from marl.loading import build
 
@@ -37,13 +40,12 @@ def review(settings: LeagueSettings) -> Spec:
         arena.close()
     for name in sorted(_scripted(settings)):
         make_policy(name, spec)
-    met = rules is not None or any(stage.gate is not None for stage in settings.stages)
-    if met and len(spec.teams) < 2:
+    if len(spec.teams) < 2 and any(stage.gate is not None for stage in settings.stages):
         raise ConfigError(
             f"league {settings.name}",
-            got=f"a tournament or gate in {spec.arena}, which has one side",
+            got=f"a gate in {spec.arena}, which has one side",
             expected="two sides that can play each other",
-            remedy="Leave tournament and gates out: `marl train` reports the score.",
+            remedy="Leave gates out: a tournament compares the scores of snapshots.",
         )
     if rules is not None:
         _review_tournament(settings, rules, spec)
@@ -60,8 +62,41 @@ def _scripted(settings: LeagueSettings) -> set[str]:
     return names | {n for s in settings.stages if s.gate for n in s.gate.against if n != PAST}
 
 
+def _review_form(settings: LeagueSettings, rules: TournamentSettings, spec: Spec) -> None:
+    """Whether the format fits the arena: who is judged by scores has no ratings, and the other way round."""
+    form, where = rules.form(spec), f"league {settings.name}: tournament"
+    by_scores = isinstance(form, CrossPlay | Scenarios)
+    if len(spec.teams) < 2 and not by_scores and rules.format is not None:
+        raise ConfigError(
+            f"{where}.format",
+            got=f"{rules.format.kind} in {spec.arena}, in which all seats are one side",
+            expected="cross_play or scenarios, which go by scores",
+            remedy="Name no format: cross_play is what is played then.",
+        )
+    if len(spec.teams) > 1 and isinstance(form, CrossPlay):
+        raise ConfigError(
+            f"{where}.format",
+            got=f"cross_play in {spec.arena}",
+            expected="an arena in which all are one side",
+        )
+    if len(spec.seats) == 1 and isinstance(form, CrossPlay) and not form.alone:
+        raise ConfigError(
+            f"{where}.format", got=f"pairs in {spec.arena}, which has one seat", expected="alone = true"
+        )
+    rated = {name: getattr(rules, name) for name in ("anchors", "must_beat") if getattr(rules, name)}
+    if by_scores and rated:
+        raise ConfigError(
+            f"{where}.{min(rated)}", got="players named", expected="none: scores are compared, not ratings"
+        )
+    if isinstance(form, Scenarios):
+        for entry in form.scenarios:
+            entry.scenario.lineup(spec, ["somebody"], np.random.default_rng(0))
+
+
 def _review_tournament(settings: LeagueSettings, rules: TournamentSettings, spec: Spec) -> None:
-    for name in rules.players:
+    _review_form(settings, rules, spec)
+    background = rules.format.background if isinstance(rules.format, Scenarios) else ()
+    for name in (*rules.players, *background):
         if not is_snapshot(name, spec):
             make_policy(name, spec)
         elif not Path(name).is_dir():
@@ -78,7 +113,7 @@ def _review_tournament(settings: LeagueSettings, rules: TournamentSettings, spec
     doubles += [name for name in outsiders if name in _scripted(settings) - set(rules.players)]
     if doubles:
         raise ConfigError(where, got=f"{', '.join(doubles)} twice", expected="players of different names")
-    if len(names) + len(own) < 2:
+    if len(names) + len(own) < (1 if isinstance(rules.format, Scenarios) else 2):
         raise ConfigError(where, got=f"{', '.join(names) or 'nobody'}", expected="two players or more")
     rated = [name for name in names if not is_snapshot(name, spec)]
     _known(f"{where}.anchors", rules.anchors, rated)

@@ -6,25 +6,75 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from league.findings import forfeit_notes
+from league.analysis import Analysis, Vote, analyse, vote
+from league.formats import Scenarios
+from league.live import anchors_of
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
 from league.replay import Replays, Stepper
+from league.report_parts import forfeit_notes
+from league.runs import Run
+from league.team_findings import judged
+from league.teamwork import Teamwork, one_team
 from league.workshop import REPLAYS
-from marl.errors import LedgerError
+from marl.errors import LedgerError, UnknownNameError
 from marl.rng import seed_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from league.block import BlockPlan, MatchResult
-    from league.runs import Run
+    from league.block import BlockPlan, BlockResult, MatchResult
 
 
 def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[str, str], list[str]]:
     """Standings and head to head of a run's blocks of one purpose, its players' names, and who forfeited."""
+    blocks = blocks_of(run, purpose)
+    rules = run.settings.tournament
+    rng = _rng(run)
+    resamples = rules.resamples if rules else 1000
+    here = {player for block in blocks for player in block.players}
+    rated = rate(blocks, rng, anchors=anchors_of(run, here), resamples=resamples)
+    pairs = head_to_head(blocks, rng, measure="difference", resamples=resamples)
+    names = names_of(run)
+    return rated, pairs, names, forfeit_notes(blocks, names)
+
+
+def scores_of(run: Run, purpose: str) -> Teamwork | None:
+    """The table of a run that goes by scores: a cooperative arena, or scenarios; None for others."""
+    blocks = blocks_of(run, purpose)
+    rules = run.settings.tournament
+    scenes = rules is not None and isinstance(rules.format, Scenarios) and purpose == "tournament"
+    return judged(run.settings, blocks) if scenes or one_team(blocks) else None
+
+
+def analysed(folder: Path, purpose: str, measure: str) -> tuple[Analysis, dict[str, str]]:
+    """The game theory of a run, and its players' names; UnknownNameError for other measures."""
+    if measure not in {"win", "difference"}:
+        raise UnknownNameError("--measure", measure, ["win", "difference"])
+    with Run.open(folder) as run:
+        return analyse(blocks_of(run, purpose), "win" if measure == "win" else "difference"), names_of(run)
+
+
+def voted(folders: Sequence[Path], purpose: str) -> Vote:
+    """The vote of several runs over the players that they call by the same names."""
+    ratings = []
+    for folder in folders:
+        with Run.open(folder) as run:
+            scores, names = scores_of(run, purpose), names_of(run)
+            found = (
+                {row.player: row.rating for row in rate(blocks_of(run, purpose), _rng(run), resamples=0).rows}
+                if scores is None
+                else {row.player: row.score.mean for row in scores.rows}
+            )
+            ratings.append({names[player]: value for player, value in found.items()})
+    return vote(ratings)
+
+
+def blocks_of(run: Run, purpose: str) -> list[BlockResult]:
+    """A run's blocks of one purpose; LedgerError where there are none."""
     blocks = run.ledger.blocks(run=run.settings.name, purpose=purpose)
     if not blocks:
         raise LedgerError(
@@ -33,16 +83,17 @@ def standings_of(run: Run, purpose: str) -> tuple[Standings, HeadToHead, dict[st
             expected="some",
             remedy="Has it come so far? See its ledger.",
         )
-    roster = run.ledger.players()
+    return blocks
+
+
+def names_of(run: Run) -> dict[str, str]:
+    """What people call the players of a run."""
+    return {name: player.name for name, player in run.ledger.players().items()}
+
+
+def _rng(run: Run) -> np.random.Generator:
     rules = run.settings.tournament
-    here = {player for block in blocks for player in block.players}
-    anchors = {name: elo for name, elo in (rules.anchors if rules else {}).items() if name in here}
-    rng = np.random.default_rng(seed_of(rules.seed if rules else 0, 1))
-    resamples = rules.resamples if rules else 1000
-    rated = rate(blocks, rng, anchors=anchors, resamples=resamples)
-    pairs = head_to_head(blocks, rng, measure="difference", resamples=resamples)
-    names = {name: player.name for name, player in roster.items()}
-    return rated, pairs, names, forfeit_notes(blocks, names)
+    return np.random.default_rng(seed_of(rules.seed if rules else 0, 1))
 
 
 def matches_of(run: Run, purpose: str) -> list[dict[str, Any]]:

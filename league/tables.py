@@ -11,6 +11,7 @@ from rich.text import Text
 
 from league.payoff import HeadToHead, Measure
 from league.rating import Standings
+from league.teamwork import Figure, Teamwork
 
 WIDTH = 80
 """Tables are at least so many columns wide, so that their titles fit on a line."""
@@ -79,6 +80,80 @@ def head_to_head_table(
                 cells.append(Text(f"{mean:.{digits}f}\n±{(high - low) / 2:.{digits}f}", style=style))
         table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
     return table
+
+
+def scores_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Table:
+    """A cooperative tournament, best first: score, 95 % interval, self-play and cross-play."""
+    parts = [f"95 % intervals from {found.resamples} resamples of the seeds; {found.blocks} blocks."]
+    figures = {"Self-play": found.self_play, "cross-play": found.cross_play, "gap": found.gap}
+    known = [f"{what} {own.mean:.2f} [{_bounds(own)}]" for what, own in figures.items() if own is not None]
+    parts.append(", ".join(known) + ".")
+    if found.void_blocks:
+        parts.append(f"{found.void_blocks} void blocks left out.")
+    table = _titled("Scores: the mean with all partners but oneself", " ".join(parts))
+    table.add_column("#", justify="right")
+    table.add_column("player", overflow="fold")
+    for heading in ("score", "95 %", "ranks", "with itself", "with others", "matches", "blocks"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in found.rows:
+        ranks = f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
+        alone, together = (
+            "-" if value is None else f"{value:.2f}" for value in (row.self_play, row.cross_play)
+        )
+        mean, bounds = f"{row.score.mean:.2f}", _bounds(row.score)
+        name = (names or {}).get(row.player, row.player)
+        table.add_row(
+            str(row.rank), name, mean, bounds, ranks, alone, together, str(row.matches), str(row.blocks)
+        )
+    return table
+
+
+def partners_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Table:
+    """The cross-play matrix, in the order of the scores; on the diagonal each with itself."""
+    table = _titled("Cross-play: mean score of partners, ± half of the 95 % interval", None)
+    order = [row.player for row in found.rows]
+    place = {player: i for i, player in enumerate(found.pairs.players)}
+    table.add_column("player", overflow="fold")
+    for number, _ in enumerate(order, 1):
+        table.add_column(str(number), justify="right", no_wrap=True)
+    for number, a in enumerate(order, 1):
+        cells = []
+        for b in order:
+            mean, low, high = (
+                float(t[place[a], place[b]])
+                for t in (found.pairs.mean_PP, found.pairs.low_PP, found.pairs.high_PP)
+            )
+            text = "·" if math.isnan(mean) else f"{mean:.2f}"
+            cells.append(text if math.isnan(low) else f"{text}\n±{(high - low) / 2:.2f}")
+        table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
+    return table
+
+
+def scenarios_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Table:
+    """Everybody in the focal seats of every scenario."""
+    table = _titled(
+        "Scenarios: mean score of the focal seats", "Normalised: 0 is the worst baseline, 1 the best."
+    )
+    for heading in ("scenario", "kind", "player"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("score", "95 %", "normalised", "blocks"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in found.scenarios:
+        scale = "-" if row.normalised is None else f"{row.normalised:.2f}"
+        name = (names or {}).get(row.player, row.player)
+        mean, bounds = f"{row.score.mean:.2f}", _bounds(row.score)
+        table.add_row(row.scenario, row.kind, name, mean, bounds, scale, str(row.blocks))
+    return table
+
+
+def _titled(title: str, caption: str | None) -> Table:
+    return Table(title=title, title_justify="left", min_width=WIDTH, caption=caption, caption_justify="left")
+
+
+def _bounds(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return "one seed"
+    return f"{figure.low:.2f} to {figure.high:.2f}"
 
 
 def to_json(

@@ -10,8 +10,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy.special import ndtri
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtr, ndtri
 
 TRUESKILL_START = (25.0, 25 / 3)
 """Mean and deviation of a newcomer."""
@@ -101,15 +100,22 @@ def _cut(mean: float, spread: float, margin: float, *, tied: bool) -> _Message:
     deviation = math.sqrt(spread)
     t, e = mean / deviation, margin / deviation
     if tied:
-        chance = max(float(norm.cdf(e - t) - norm.cdf(-e - t)), 1e-300)
-        v = float(norm.pdf(-e - t) - norm.pdf(e - t)) / chance
-        w = v**2 + float((e - t) * norm.pdf(e - t) - (-e - t) * norm.pdf(-e - t)) / chance
+        chance = max(float(ndtr(e - t) - ndtr(-e - t)), 1e-300)
+        v = (_density(-e - t) - _density(e - t)) / chance
+        w = v**2 + ((e - t) * _density(e - t) - (-e - t) * _density(-e - t)) / chance
     else:
-        v = math.exp(float(norm.logpdf(t - e) - norm.logcdf(t - e)))
+        v = math.exp(-((t - e) ** 2) / 2 - _LOG_ROOT - float(log_ndtr(t - e)))
         w = v * (v + t - e)
     after = _message(mean + deviation * v, spread * max(1 - w, 1e-12))
     before = _message(mean, spread)
     return after[0] - before[0], after[1] - before[1]
+
+
+_LOG_ROOT = math.log(2 * math.pi) / 2
+
+
+def _density(x: float) -> float:
+    return math.exp(-(x**2) / 2 - _LOG_ROOT)
 
 
 def _message(mean: float, variance: float) -> _Message:

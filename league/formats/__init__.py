@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from league.formats.adaptive import Adaptive
+from league.formats.cross_play import CrossPlay, Scenarios
 from league.formats.duel import Duel
 from league.formats.elimination import Elimination
 from league.formats.ladder import Hill, Ladder, Pyramid
@@ -18,24 +19,37 @@ from league.formats.tie_breaks import Place, places
 __all__ = [
     "FORMATS",
     "AnyFormat",
+    "CrossPlay",
     "Format",
     "Meeting",
     "Met",
     "Place",
     "Round",
+    "Scenarios",
     "conclude",
     "places",
     "walkover",
 ]
 
 AnyFormat = Annotated[
-    RoundRobin | Gauntlet | Swiss | Elimination | Ladder | Pyramid | Hill | Adaptive | Duel,
+    RoundRobin
+    | Gauntlet
+    | Swiss
+    | Elimination
+    | Ladder
+    | Pyramid
+    | Hill
+    | Adaptive
+    | Duel
+    | CrossPlay
+    | Scenarios,
     Field(discriminator="kind"),
 ]
 """The settings of a format; `kind` says which."""
 
 FORMATS = {
     "adaptive": Adaptive,
+    "cross_play": CrossPlay,
     "duel": Duel,
     "elimination": Elimination,
     "gauntlet": Gauntlet,
@@ -43,6 +57,7 @@ FORMATS = {
     "ladder": Ladder,
     "pyramid": Pyramid,
     "round_robin": RoundRobin,
+    "scenarios": Scenarios,
     "swiss": Swiss,
 }
 """Name to settings."""

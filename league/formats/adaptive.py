@@ -19,8 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtri
 
 from league.formats.meeting import Meeting, Round, every
 from marl.settings import Settings
@@ -71,7 +70,7 @@ class Adaptive(Settings):
 
         None where all ranks are parted.
         """
-        reach = float(norm.ppf(0.5 + self.level / 2))
+        reach = float(ndtri(0.5 + self.level / 2))
         order = np.argsort(-rating_P, kind="stable")
         open_pairs = [
             (i, j)

@@ -8,20 +8,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from league.block import BlockResult, counted
 from league.meetings import meetings
 
+if TYPE_CHECKING:
+    from league.cooperation import Scenario
+
 
 @dataclass(frozen=True)
 class Meeting:
-    """Players at one table, first seats first, for a number of blocks; `label` is for people: "round 2"."""
+    """Players at one table, first seats first, for a number of blocks; `label` is for people: "round 2".
+
+    One player named twice plays with itself; named once, it rests. In a `scenario` the first one is tested,
+    and the others are whom its background is drawn from.
+    """
 
     players: tuple[str, ...]
     blocks: int
     label: str = ""
+    scenario: Scenario | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**asdict(self), "players": list(self.players)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import networkx as nx
 from pydantic import Field
 
 from league.formats.meeting import Meeting, Round, every
@@ -93,6 +92,8 @@ def standings(entrants: Sequence[str], rounds: Sequence[Round]) -> dict[str, Sta
 
 def _pairs(order: Sequence[str], standing: dict[str, Standing]) -> list[tuple[str, ...]]:
     """The pairs of the next round, best board first; in an odd field somebody rests at the last."""
+    import networkx as nx  # half as long to import as all else that reads a ledger
+
     place = {player: i for i, player in enumerate(order)}
     group = Counter(standing[player].points for player in order)
     top = {points: min(place[p] for p in order if standing[p].points == points) for points in group}

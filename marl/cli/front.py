@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from marl.cli import arena, hosts, league, ledger, play, replay
+from marl.cli import arena, hosts, league, ledger, play, replay, standings
 from marl.cli.options import FAILED, USAGE, AsJson
 from marl.cli.printing import console, print_json
 from marl.errors import ConfigError, MarlError, SpecError, UnknownNameError
@@ -49,7 +49,8 @@ app.command("eval")(play.evaluate)
 app.add_typer(league.app, name="league")
 app.add_typer(play.app, name="tournament")
 app.command()(play.compare)
-app.command()(replay.standings)
+app.command()(standings.standings)
+app.command()(standings.games)
 app.add_typer(replay.app, name="replay")
 app.add_typer(ledger.app, name="ledger")
 app.command()(play.join)

@@ -24,11 +24,12 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the matches.")]
 
 Blocks = Annotated[int, typer.Option(min=2, help="Blocks of each pair, or of each meeting of other formats.")]
 Format = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--format",
-        help="round_robin, gauntlet, swiss, elimination, ladder, pyramid, hill or adaptive; its settings by "
-        "--set tournament.format.NAME=VALUE.",
+        help="round_robin, gauntlet, swiss, elimination, ladder, pyramid, hill or adaptive; by scores: "
+        "cross_play or scenarios. Its settings by --set tournament.format.NAME=VALUE. None: round_robin, or "
+        "cross_play where all seats are one team.",
     ),
 ]
 Players = Annotated[list[str], typer.Argument(help=f"Two or more. {_PLAYER}")]
@@ -39,7 +40,7 @@ def run(
     arena: str,
     players: Players,
     *,
-    form: Format = "round_robin",
+    form: Format = None,
     blocks: Blocks = 32,
     seed: Seed = 1,
     out: Out = None,
@@ -58,7 +59,7 @@ def plan(
     arena: str,
     players: Players,
     *,
-    form: Format = "round_robin",
+    form: Format = None,
     blocks: Blocks = 32,
     assignments: Assignments = None,
     as_json: AsJson = False,
@@ -66,6 +67,8 @@ def plan(
     """Print who will meet whom, without playing: all of it, or the first round where results decide."""
     from league.config import LeagueSettings
     from league.contest import seated
+    from league.formats import CrossPlay, Scenarios
+    from league.formats.round_robin import Gauntlet, RoundRobin
     from league.league import settings_of_tournament
     from league.review import review
     from marl.settings import override
@@ -76,9 +79,10 @@ def plan(
     )
     spec = review(settings)
     assert settings.tournament is not None  # it was put in
-    meetings = settings.tournament.form().next_round(players, frozenset(), [])
+    rules = settings.tournament.form(spec)
+    meetings = rules.next_round(players, frozenset(), [])
     if as_json:
-        print_json([vars(meeting) for meeting in meetings])
+        print_json([meeting.to_json() for meeting in meetings])
         return
     to = console()
     for number, meeting in enumerate(meetings, 1):
@@ -88,9 +92,12 @@ def plan(
             f"{number:4d}  {label}{' - '.join(meeting.players)}{rest}, {meeting.blocks} blocks",
             highlight=False,
         )
-    seats = ", ".join(f"{seat} {player}" for seat, player in seated(spec, meetings[0].players).items())
-    to.print(f"seats of the first match: {seats}; every block rotates them", highlight=False, soft_wrap=True)
-    if form not in {"round_robin", "gauntlet"}:
+    if meetings[0].scenario is None:
+        seats = ", ".join(f"{seat} {player}" for seat, player in seated(spec, meetings[0].players).items())
+        to.print(
+            f"seats of the first match: {seats}; every block rotates them", highlight=False, soft_wrap=True
+        )
+    if not isinstance(rules, RoundRobin | Gauntlet | CrossPlay | Scenarios):
         to.print("what comes after follows from the results", highlight=False)
 
 
@@ -157,15 +164,15 @@ def compare(
         console().print(verdict.text(candidate, champion), highlight=False, soft_wrap=True)
 
 
-def _format(form: str, blocks: int) -> list[str]:
+def _format(form: str | None, blocks: int) -> list[str]:
     """A format's name as assignments; UnknownNameError lists the known ones."""
     from league.formats import FORMATS
     from marl.errors import UnknownNameError
 
+    if form is None:
+        return []
     if form not in FORMATS or form == "duel":
         raise UnknownNameError("--format", form, [name for name in FORMATS if name != "duel"])
-    if form == "round_robin":
-        return []
     return [f"tournament.format.kind={form}", f"tournament.format.blocks={blocks}"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import time
@@ -12,18 +13,34 @@ import typer
 from marl.cli.options import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
     from league.findings import Findings
     from league.league import Progress
+    from league.team_findings import TeamFindings
 
 
 def print_json(data: Any) -> None:  # noqa: ANN401  # any JSON
     """Print JSON on standard output."""
     sys.stdout.write(json.dumps(data, indent=1) + "\n")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of one shape as comma-separated values; what is nested becomes `outer.inner`."""
+    flat = [
+        {
+            f"{key}.{inner}" if inner else key: part
+            for key, value in row.items()
+            for inner, part in (value.items() if isinstance(value, dict) else [("", value)])
+        }
+        for row in rows
+    ]
+    writer = csv.DictWriter(sys.stdout, list(flat[0]) if flat else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
 
 
 def console() -> Console:
@@ -45,7 +62,7 @@ def teller(*, as_json: bool) -> Callable[[Progress], None]:
     return tell
 
 
-def show(findings: Findings, folder: Path | None, *, as_json: bool) -> None:
+def show(findings: Findings | TeamFindings, folder: Path | None, *, as_json: bool) -> None:
     """Tables, the verdict and where the report lies; fails where somebody was not beaten who had to be."""
     if as_json:
         print_json(findings.to_json() | ({} if folder is None else {"run": str(folder)}))
@@ -55,12 +72,10 @@ def show(findings: Findings, folder: Path | None, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _show_tables(findings: Findings, folder: Path | None) -> None:
-    from league.tables import head_to_head_table, standings_table
-
+def _show_tables(findings: Findings | TeamFindings, folder: Path | None) -> None:
     to = console()
-    to.print(standings_table(findings.standings, findings.names))
-    to.print(head_to_head_table(findings.head_to_head, findings.standings, "difference", findings.names))
+    for table in findings.tables():
+        to.print(table)
     for entry in findings.beaten:
         mark = "[green]beats[/]" if entry.ok else "[red]does NOT beat[/]"
         to.print(

@@ -1,4 +1,4 @@
-"""`marl standings` and `marl replay`: what is read of a run, over or still going."""
+"""`marl replay`: the recorded matches of a run, over or still going."""
 
 from __future__ import annotations
 
@@ -19,23 +19,6 @@ app = typer.Typer(help="Replays: list, verify and show recorded matches.", no_ar
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a run.")]
 Purpose = Annotated[str, typer.Option(help="Which blocks: tournament, gate or eval.")]
-
-
-def standings(folder: Folder, *, purpose: Purpose = "tournament", as_json: AsJson = False) -> None:
-    """The standings of a run, computed anew from its ledger."""
-    from league.standings import standings_of
-    from league.tables import head_to_head_table, standings_table, to_json
-
-    with _opened(folder) as run:
-        rated, pairs, names, notes = standings_of(run, purpose)
-    if as_json:
-        print_json(to_json(rated, pairs, "difference", names) | {"notes": notes})
-        return
-    to = console()
-    to.print(standings_table(rated, names))
-    to.print(head_to_head_table(pairs, rated, "difference", names))
-    for note in notes:
-        to.print(note, highlight=False, markup=False)
 
 
 @app.command("list")

@@ -296,7 +296,7 @@ class _Count:
 def _contest(settings: LeagueSettings, spec: Spec) -> Contest:
     assert settings.tournament is not None
     players = [scripted_player(name, {}) for name in settings.tournament.players]
-    return Contest(settings, spec, settings.tournament.form(), players)
+    return Contest(settings, spec, settings.tournament.form(spec), players)
 
 
 def main() -> None:

@@ -252,8 +252,10 @@ def test_tie_breaks_in_their_order() -> None:
 
 def test_every_format_ends() -> None:
     """Each format of the table, with its defaults, comes to an end and plays everybody."""
+    scene = {"name": "x", "focal": ("s_0",), "background": {"player": NAMES[:2]}}
     for name, kind in FORMATS.items():
         entrants = NAMES[: 2 if name == "duel" else 6]
-        rounds = _through(kind(), entrants, _at_random(np.random.default_rng(1)))
+        form = kind(scenarios=(scene,)) if name == "scenarios" else kind()
+        rounds = _through(form, entrants, _at_random(np.random.default_rng(1)))
         seen = {player for entries in rounds for met in entries for player in met.meeting.players}
         assert seen == set(entrants), name

@@ -220,6 +220,8 @@ def test_win_rates_and_the_unbeaten_can_be_shown(duel: Make) -> None:
 
 def test_tables_say_the_same_as_the_report(data: ReportData) -> None:
     """The terminal's tables hold every player and interval; JSON has the same figures and no NaN."""
+    assert data.standings is not None
+    assert data.head_to_head is not None
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(standings_table(data.standings, data.names))
     console.print(head_to_head_table(data.head_to_head, data.standings, "difference", data.names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,12 @@ from league.league import League
 from league.review import review
 from marl.errors import ConfigError, MarlError, SnapshotError, SpecError, UnknownNameError
 from tests.league.driving import DUEL, TOY, toy
+
+
+def _scene(focal: str, *background: str) -> str:
+    """A format of one scenario, as an assignment has it."""
+    entry = {"name": "visit", "focal": [focal], "background": {"player": background} if background else {}}
+    return json.dumps({"kind": "scenarios", "scenarios": [entry]})
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,12 @@ from tests.league.driving import DUEL, TOY, toy
         (TOY, 'stages.0.opponents.players=["randm"]', UnknownNameError, ["'randm'", "random"]),
         (TOY, 'stages.0.gate.against=["randm"]', UnknownNameError, ["'randm'", "random"]),
         (TOY, "arena=identity", ConfigError, ["one side"]),
-        (DUEL, "arena=climbing", ConfigError, ["one side"]),
+        (DUEL, 'arena=climbing,tournament.format={"kind": "swiss"}', ConfigError, ["one side", "cross_play"]),
+        (DUEL, 'tournament.format={"kind": "cross_play"}', ConfigError, ["one side"]),
+        (DUEL, "arena=climbing,tournament.anchors.random=5", ConfigError, ["anchors", "scores"]),
+        (DUEL, f"tournament.format={_scene('player_7')}", ConfigError, ["player_7", "player_0"]),
+        (DUEL, f"tournament.format={_scene('player_0', 'randm')}", UnknownNameError, ["'randm'", "random"]),
+        (DUEL, f"tournament.format={_scene('player_0')}", ConfigError, ["nobody for seat player_1"]),
     ],
 )
 def test_wrong_names_are_told_first(
@@ -44,7 +57,7 @@ def test_wrong_names_are_told_first(
 ) -> None:
     """Each wrong name is one error of one line that names it and what would fit; nothing is written."""
     with pytest.raises(MarlError) as caught:
-        League(toy(assignment, of=of), tmp_path / "run")
+        League(toy(*re.split(r",(?=tournament)", assignment), of=of), tmp_path / "run")
     assert type(caught.value) is kind
     for part in parts:
         assert part in str(caught.value)

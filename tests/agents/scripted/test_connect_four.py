@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agents.scripted.connect_four import SCRIPTED, Blocker, Board, Player, Searcher, Winner, four
+from league.findings import Findings
 from league.league import Tournament
 
 
@@ -53,6 +54,7 @@ def test_all_are_legal_and_ordered(tmp_path: Path) -> None:
     assert set(names) < set(SCRIPTED)
     arena = "pettingzoo.classic.connect_four_v3"
     found = Tournament(arena, names, out=tmp_path, blocks=10, pool={"copies": 16}).run()
+    assert isinstance(found, Findings)
     assert [row.player for row in found.standings.rows] == names[::-1]
     with pytest.raises(NotImplementedError):
         Player().worth(Board(_observation("x......")))

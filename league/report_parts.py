@@ -1,0 +1,164 @@
+"""The parts of a report that every tournament has, whether it is judged by ratings or by scores."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from league.charts import Curve, Span
+from league.report import LearningCurve, ReportData, StageReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from league.block import BlockResult
+    from league.config import LeagueSettings, TournamentSettings
+    from league.curriculum import Stage, Verdict
+    from league.player import Player
+    from league.selfplay import SelfPlay
+
+
+def frame(
+    settings: LeagueSettings,
+    selfplay: SelfPlay,
+    entrants: Sequence[Player],
+    metrics: Sequence[Mapping[str, Any]],
+    blocks: Sequence[BlockResult],
+    gone: Mapping[str, str],
+) -> ReportData:
+    """The report without its tables and its headline."""
+    rules = settings.tournament
+    assert rules is not None  # the caller looked
+    names = {player.id: player.name for player in entrants}
+    facts = (
+        ("arena", settings.arena),
+        ("seed", str(settings.seed)),
+        ("learner", settings.learner.name),
+        ("copies x groups", f"{settings.pool.copies} in {settings.pool.groups}"),
+        ("tournament", f"{_form(rules)}, seed {rules.seed}"),
+        (
+            "options of the tournament",
+            ", ".join(f"{k} = {v}" for k, v in settings.tournament_options().items()) or "defaults",
+        ),
+    )
+    notes = [f"Stage {name} was left without passing its gate." for name in selfplay.timed_out]
+    notes += [
+        f"{player.name} came in over a socket and played fewer blocks."
+        for player in entrants
+        if player.kind == "external"
+    ]
+    notes += forfeit_notes(blocks, names)
+    notes += [f"{names[player]} left before the end: {why}." for player, why in gone.items()]
+    return ReportData(
+        title=f"League {settings.name}" if settings.stages else f"Tournament in {settings.arena}",
+        headline="",
+        facts=facts,
+        names=names,
+        kinds={player.id: player.kind for player in entrants},
+        snapshots=tuple((float(c.decisions), c.player.id) for c in selfplay.candidates),
+        stages=tuple(_stages(settings, selfplay, metrics)),
+        learning=tuple(_curves(metrics)),
+        notes=tuple(notes),
+    )
+
+
+def _form(rules: TournamentSettings) -> str:
+    """The format in words."""
+    if rules.format is None:
+        return f"{rules.blocks} blocks a pair"
+    fields = {key: value for key, value in rules.format.model_dump().items() if key != "kind" and value}
+    return f"{rules.format.kind.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in fields.items())
+
+
+def forfeit_notes(blocks: Sequence[BlockResult], names: Mapping[str, str]) -> list[str]:
+    """Who lost how many matches by rule, and why: a sentence for each player that did."""
+    matches = [match for block in blocks for match in block.matches]
+    lost: dict[str, Counter[str]] = {}
+    for match in matches:
+        for player, outcome in {(seat.player, seat.outcome) for seat in match.seats}:
+            if outcome not in {"ok", "void"}:
+                lost.setdefault(player, Counter())[outcome] += 1
+    notes = []
+    for player, reasons in sorted(lost.items()):
+        played = sum(player in match.lineup.values() for match in matches)
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        total = sum(reasons.values())
+        notes.append(f"{names.get(player, player)} lost {total} of {played} matches by rule ({why}).")
+    return notes
+
+
+def _stages(
+    settings: LeagueSettings, selfplay: SelfPlay, metrics: Sequence[Mapping[str, Any]]
+) -> list[StageReport]:
+    found = []
+    for stage in settings.stages:
+        tasks = [int(row["task"]) for row in metrics if row["stage"] == stage.name]
+        verdicts = [verdict for verdict in selfplay.verdicts if verdict.stage == stage.name]
+        if tasks:
+            found.append(_stage(stage, tasks, verdicts, metrics))
+    return found
+
+
+def _stage(
+    stage: Stage, tasks: Sequence[int], verdicts: Sequence[Verdict], metrics: Sequence[Mapping[str, Any]]
+) -> StageReport:
+    last = verdicts[-1] if verdicts else None
+    steps = [row["decisions"] for row in metrics if row["stage"] == stage.name]
+    before = [row["decisions"] for row in metrics if row["decisions"] < min(steps)]
+    gate = stage.gate
+    words = (
+        ""
+        if gate is None
+        else f"{gate.metric} rate against {', '.join(gate.against)} above {gate.threshold:g}"
+    )
+    return StageReport(
+        name=stage.name,
+        first_task=min(tasks),
+        last_task=max(tasks),
+        steps=int(max(steps) - max(before, default=0)),
+        gate=words,
+        threshold=None if gate is None else gate.threshold,
+        mean=None if last is None else last.mean,
+        lower=None if last is None else last.lower,
+        blocks=0 if last is None else last.blocks,
+        attempts=len(verdicts),
+        passed=last is not None and last.passed,
+    )
+
+
+def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[LearningCurve]:
+    if not metrics:
+        return []
+    spans = tuple(_spans(metrics))
+    wanted = (
+        (
+            "score",
+            "Score in training",
+            "mean score of a match",
+            "Of the learner's side, opponents drawn by the stage's mix.",
+        ),
+        ("entropy", "Entropy of the policy", "nats", "How much it still draws."),
+    )
+    found = []
+    for key, title, label, caption in wanted:
+        points = [
+            (float(row["decisions"]), float(value))
+            for row in metrics
+            for name, value in row.items()
+            if name.rpartition("/")[2] == key and math.isfinite(float(value))
+        ]
+        if points:
+            line = Curve(key, tuple(x for x, _ in points), tuple(y for _, y in points))
+            found.append(LearningCurve(title, "own decisions", label, (line,), spans, caption))
+    return found
+
+
+def _spans(metrics: Sequence[Mapping[str, Any]]) -> list[Span]:
+    spans: list[Span] = []
+    start = 0.0
+    for i, row in enumerate(metrics):
+        if i + 1 == len(metrics) or metrics[i + 1]["stage"] != row["stage"]:
+            spans.append(Span(str(row["stage"]), start, float(row["decisions"])))
+            start = float(row["decisions"])
+    return spans
