@@ -18,7 +18,7 @@ class Peer:
     else `own` says, by group, what travels. `greeting`: what a new incarnation is told first. `owes`: groups
     whose next step tells that the copies are lost. `asked`: requests without an answer, by number.
     `failures`: deaths since the last completed step. `suspect`: it is overdue, but not given up yet. `cut`:
-    its connection is broken.
+    its connection is broken. `taken_s`: since when its slot says that it has another owner.
     """
 
     index: int
@@ -33,6 +33,7 @@ class Peer:
     memory: bool = False
     suspect: bool = False
     cut: bool = False
+    taken_s: float | None = None
     greeting: list[bytes] = field(default_factory=list)
     own: dict[int, plane.Slices] = field(default_factory=dict)
     owes: set[int] = field(default_factory=set)

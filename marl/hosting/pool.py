@@ -79,8 +79,8 @@ class HostPool(ArenaPool):
             Plan(ref, number, addresses, half, each, groups, split, plane, step_timeout_s, start_timeout_s)
         )
         self.spec = self._fleet.spec
-        self.frames = self._fleet.frames
-        self.orders = self._fleet.orders
+        self.frames = self._fleet.block.frames
+        self.orders = self._fleet.block.orders
         self._playing = [frame.ticket_B.copy() for frame in self.frames]
         self._flagged = [False] * groups
         self._sent: set[int] = set()
@@ -91,43 +91,41 @@ class HostPool(ArenaPool):
 
     def send(self, group: int = 0) -> None:
         """Start a step of a group in all hosts; HostError where one is under way."""
-        fleet = self._fleet
-        waiting = fleet.waiting[group]
+        fleet, under_way = self._fleet, self._fleet.rounds[group]
         if fleet.refusal is not None:
             raise fleet.refusal
-        if waiting:
+        if under_way.waiting:
             raise HostError(f"pool: group {group}", got="a second send", expected="receive after each send")
         frame = self.frames[group]
         np.copyto(self._playing[group], frame.ticket_B)
         if self._flagged[group]:
             frame.lost_B.fill(False)
             self._flagged[group] = False
-        fleet.step[group] += 1
-        fleet.sent_s[group] = time.monotonic()
-        for peer in fleet.teams[group]:
+        under_way.number += 1
+        under_way.sent_s = time.monotonic()
+        for peer in under_way.team:
             if group in peer.owes:
                 peer.owes.discard(group)
-                fleet.lost[group].add(peer)
+                under_way.lost.add(peer)
                 continue
-            waiting.add(peer)
+            under_way.waiting.add(peer)
             fleet.order(peer, group)
         self._sent.add(group)
 
     def receive(self, group: int = 0) -> Frame:
         """Wait for the step that `send` started; see the class for what a death or a fault brings."""
-        fleet = self._fleet
-        waiting = fleet.waiting[group]
-        if waiting:
+        under_way = self._fleet.rounds[group]
+        if under_way.waiting:
             began_s = time.perf_counter()
-            while waiting:
-                fleet.hear()
+            while under_way.waiting:
+                self._fleet.hear()
             self._waited_s += time.perf_counter() - began_s
-        if fleet.faults[group]:
-            raise fleet.faults[group].pop(0)
-        if fleet.lost[group]:
-            for peer in fleet.lost[group]:
+        if under_way.faults:
+            raise under_way.faults.pop(0)
+        if under_way.lost:
+            for peer in under_way.lost:
                 self._mark_lost(group, peer)
-            fleet.lost[group].clear()
+            under_way.lost.clear()
             self._flagged[group] = True
         self._sent.discard(group)
         return self.frames[group]
@@ -137,7 +135,7 @@ class HostPool(ArenaPool):
         fleet = self._fleet
         until_s = time.monotonic() + wait_s
         while True:
-            ready = [group for group in sorted(self._sent) if not fleet.waiting[group]]
+            ready = [group for group in sorted(self._sent) if not fleet.rounds[group].waiting]
             if ready or not self._sent:
                 return ready
             late = time.monotonic() >= until_s
@@ -163,7 +161,7 @@ class HostPool(ArenaPool):
 
     def view(self, group: int, copy: int) -> dict[str, Any]:
         """What a spectator may see of a copy; HostError where its host dies over the question."""
-        peer = next(peer for peer in self._fleet.teams[group] if peer.start <= copy < peer.stop)
+        peer = next(peer for peer in self._fleet.rounds[group].team if peer.start <= copy < peer.stop)
         answer = self._answer(peer, self._fleet.ask(peer, wire.VIEW, group, copy - peer.start))
         if answer is None:
             raise HostError(f"pool: view of copy {copy}", got=f"{peer} died", expected="a host that plays it")

@@ -128,19 +128,8 @@ class Slot:
         return True
 
     def _refuse(self, who: bytes, header: list[Any]) -> None:
-        if header[0] == wire.BYE:
-            return
-        answer: list[Any] = [wire.STRANGE, header[1]]
-        if header[0] == wire.HELLO:
-            error = HostError(
-                "host",
-                got="a second owner",
-                expected="one owner a slot",
-                remedy="Use another slot, or wait until its run has ended.",
-            )
-            said = {"group": wire.NEVER, "number": wire.NEVER, "error": wire.error_to_wire(error)}
-            answer = [wire.FAULT, header[1], said]
-        self._send(who, [wire.pack(answer)])
+        if header[0] != wire.BYE:
+            self._send(who, [wire.pack([wire.STRANGE if self._host is None else wire.TAKEN, header[1]])])
 
 
 def main(argument: str) -> None:

@@ -16,6 +16,7 @@ msgpack list: its kind, the incarnation of the host it concerns, and what the ki
     FAULT    {group, number, error}                       host to owner; both -1: while starting
     BEAT                                                  host to owner, over TCP: is the connection there?
     STRANGE                                               host to owner: greet first (a new process, over TCP)
+    TAKEN                                                 host to owner: another one has this slot (over TCP)
 
 Each message can be sent again: a host that hears one again repeats its answer and does nothing twice. Steps
 are so by (incarnation, step), requests by their number. Over TCP the owner sends again what is open when a
@@ -41,7 +42,7 @@ PROTOCOL = 1
 """Version of the messages above."""
 
 HELLO, ATTACH, STEP, VARIANT, VIEW, BYE = range(6)
-SPEC, READY, DONE, ANSWER, FAULT, BEAT, STRANGE = range(16, 23)
+SPEC, READY, DONE, ANSWER, FAULT, BEAT, STRANGE, TAKEN = range(16, 24)
 
 NEVER = -1
 """The group or request of a FAULT that concerns none."""

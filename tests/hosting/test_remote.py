@@ -83,26 +83,27 @@ def test_remote_hosts_change_nothing(halves: tuple[Path, Path]) -> None:
                 assert history(pool, 30) == expected
 
 
-def _served(addresses: list[str]) -> HostPool:
-    """A pool on slots whose last owner has just gone: refused for a moment, until a slot has noticed."""
-    for _ in range(200):
-        try:
-            return HostPool(counter(), hosts=addresses, copies=2, groups=1)
-        except HostError as error:
-            if "a second owner" not in str(error):
-                raise
-    pytest.fail("the slot stays with an owner that has gone")
-
-
 def test_a_slot_serves_one_owner_after_another() -> None:
-    """An owner that closes, or is refused meanwhile, leaves a slot that the next one gets fresh."""
+    """Who comes while a slot has an owner is told so after a while; when that one closes, the next is in."""
     with kept() as addresses:
-        for _ in range(2):
-            with _served(addresses) as pool:
+        for _ in range(3):
+            with HostPool(counter(), hosts=addresses, copies=2, groups=1) as pool:
                 assert not Driver(pool).step().lost_B.any()
-                with pytest.raises(HostError, match=r"a second owner.*one owner a slot"):
-                    HostPool(counter(), hosts=addresses, copies=2, groups=1)
+                with pytest.raises(HostError, match=r"kept another owner for 0\.5 s.*one owner a slot"):
+                    HostPool(counter(), hosts=addresses, copies=2, groups=1, start_timeout_s=0.5)
                 assert not Driver(pool).step().lost_B.any()
+
+
+def test_a_slot_that_becomes_free_is_taken_at_once() -> None:
+    """A pool that waits for a slot gets it when its owner closes, without a word from its user."""
+    with kept() as addresses:
+        first = HostPool(counter(), hosts=addresses, copies=2, groups=1)
+        leaving = threading.Timer(0.5, first.close)
+        leaving.start()
+        with HostPool(counter(), hosts=addresses, copies=2, groups=1) as pool:
+            assert not Driver(pool).step().lost_B.any()
+        with pytest.raises(HostError, match="It was closed"):
+            first.send(0)
 
 
 def test_other_keys_are_refused_at_once(tmp_path: Path, halves: tuple[Path, Path]) -> None:
