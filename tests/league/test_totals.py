@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,22 @@ def _blocks(duel: Make, block_of: Make, count: int = 24) -> list[BlockResult]:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, duel: Make, block_of: Make) -> Iterator[Ledger]:
-    """A ledger with a few tasks, committed in groups."""
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(where: str, duel: Make, block_of: Make) -> Iterator[Ledger]:
+    """A ledger of either kind with a few tasks, committed in groups."""
+    with _filled(where, duel, block_of) as opened:
+        yield opened
+
+
+@pytest.fixture
+def file(tmp_path: Path, duel: Make, block_of: Make) -> Iterator[Ledger]:
+    """The same in `ledger.db`."""
+    with _filled(str(tmp_path / "ledger.db"), duel, block_of) as opened:
+        yield opened
+
+
+@contextmanager
+def _filled(where: str, duel: Make, block_of: Make) -> Iterator[Ledger]:
+    with Ledger.open(where) as opened:
         opened.add_players(PLAYERS)
         blocks = _blocks(duel, block_of)
         for task in sorted({block.plan.task for block in blocks}):
@@ -102,7 +116,7 @@ def test_intervals_come_from_the_last_fit(ledger: Ledger, duel: Make) -> None:
     assert fresh["b"].low is not None
 
 
-def test_a_ledger_of_version_1_is_upgraded(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_ledger_of_version_1_is_upgraded(file: Ledger, tmp_path: Path) -> None:
     """Opened to be written it gets its totals; opened to be read it says how to be upgraded."""
     old = tmp_path / "old.db"
     with sqlite3.connect(tmp_path / "ledger.db") as source, sqlite3.connect(old) as target:
@@ -118,8 +132,8 @@ def test_a_ledger_of_version_1_is_upgraded(ledger: Ledger, tmp_path: Path) -> No
     with pytest.raises(LedgerError, match="marl ledger upgrade"):
         Ledger.open(old, create=False)
     with Ledger.open(old) as upgraded:
-        assert upgraded.blocks() == ledger.blocks()
-        kept, before = upgraded.totals("test", "tournament"), ledger.totals("test", "tournament")
+        assert upgraded.blocks() == file.blocks()
+        kept, before = upgraded.totals("test", "tournament"), file.totals("test", "tournament")
         assert totals.differences(kept, before) == []
         assert check(upgraded) == []
     Ledger.open(old, create=False).close()
@@ -150,14 +164,14 @@ def test_ledgers_are_merged_unless_they_contradict(ledger: Ledger, tmp_path: Pat
             merge(ledger, bad)
 
 
-def test_damage_is_found(ledger: Ledger, tmp_path: Path) -> None:
+def test_damage_is_found(file: Ledger, tmp_path: Path) -> None:
     """A changed score, a changed total: `check` names the block and the table."""
-    assert check(ledger) == []
+    assert check(file) == []
     with sqlite3.connect(tmp_path / "ledger.db") as raw:
         raw.execute("UPDATE pair_totals SET wins = wins + 1 WHERE first = 'a' AND second = 'b'")
         raw.execute("UPDATE seats SET score = score + 1 WHERE place = 0 AND \"index\" = 0 AND player = 'c'")
     raw.close()
-    found = check(ledger)
+    found = check(file)
     assert any("is not what was recorded" in line for line in found)
     assert any("'a', 'b'" in line for line in found)
 
