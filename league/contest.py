@@ -80,6 +80,7 @@ class Contest:
         self._sent: dict[int, _Sent] = {}
         self._met: Counter[tuple[frozenset[str], str]] = Counter()
         self._entered: set[str] = set()
+        self._planned = self._matches = 0
         pool = settings.pool
         self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
 
@@ -87,6 +88,12 @@ class Contest:
     def entrants(self) -> list[Player]:
         """All that ever entered, in the order of seeding."""
         return list(self.roster.values())
+
+    @property
+    def expected_matches(self) -> int:
+        """All matches that are planned so far; of meetings that wait, as many as those before had a block."""
+        waiting = sum(self._count(slot.meeting) for slot in self._queue)
+        return self._matches + round(waiting * self._matches / max(1, self._planned))
 
     def next(self, index: int) -> Task | None:
         """The next meetings that fit into a task."""
@@ -177,6 +184,8 @@ class Contest:
             if alone:
                 break
             self._walk_over()
+        self._planned += len(plans)
+        self._matches += sum(len(plan.lineups) for plan in plans)
         return PlayTask(self._pool, tuple(plans), tuple(names.values()), self._rules.greedy)
 
     def _count(self, meeting: Meeting) -> int:

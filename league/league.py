@@ -17,6 +17,7 @@ from league.executor import Executor, InlineExecutor, ProcessExecutor
 from league.external import Externals, WithExternals
 from league.findings import Findings, conclude
 from league.formats import CrossPlay, Scenarios
+from league.leaders import Leaders
 from league.player import Player
 from league.requests import Requests
 from league.review import is_snapshot, review, snapshot_label
@@ -38,10 +39,17 @@ Backend = Literal["process", "inline"]
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told of a finished task: its number, and a line for people."""
+    """What is told of a finished task: its number, and a line for people.
+
+    Of a tournament also how many matches are on the disk, how many are planned so far (rounds that follow
+    from results come on top), and who leads: (name, rating or mean score).
+    """
 
     task: int
     line: str
+    matches: int = 0
+    expected: int = 0
+    leaders: tuple[tuple[str, float], ...] = ()
 
 
 def silent(_: Progress) -> None:
@@ -76,7 +84,8 @@ class League:
         self.selfplay = SelfPlay(settings, self.spec)
         self.contest: Contest | None = None
         self._metrics: list[dict[str, Any]] = []
-        self._tasks = self._recalled = 0
+        self._tasks = self._recalled = self._matches = 0
+        self._leaders: Leaders | None = None
 
     def run(self) -> Findings | TeamFindings:
         """Train, play the tournament, and conclude."""
@@ -108,6 +117,12 @@ class League:
             requests=requests,
         )
         self.contest = plan
+        self._leaders = Leaders(
+            self._run.ledger,
+            self.settings.name,
+            rules.anchors,
+            by_scores=isinstance(plan.form, CrossPlay | Scenarios),
+        )
         executor = WithExternals(self._executor, self.folder, lambda: self._open_gateway(rules))
         try:
             self._tasks = drive(
@@ -211,13 +226,25 @@ class League:
         if isinstance(done.task, TrainTask):
             rows = [{"task": done.index, "stage": done.task.stage, **row} for row in done.result["metrics"]]
             self._metrics.extend(rows)
+        if self._leaders is not None:
+            self._matches += sum(len(block.matches) for block in done.blocks)
+            self._leaders.take(done.blocks)
         if done.recalled:
             self._recalled += 1
             return
         self._tell_recalled()
         if isinstance(done.task, TrainTask):
             self._run.write_metrics(self._metrics)
-        self._told(Progress(done.index, _line(done, self.selfplay)))
+        self._told(self._progress(done.index, _line(done, self.selfplay)))
+
+    def _progress(self, task: int, line: str) -> Progress:
+        if self.contest is None or self._leaders is None:
+            return Progress(task, line)
+        names = {player.id: player.name for player in self.contest.entrants}
+        expected = self.contest.expected_matches
+        found = self._leaders.now(last=self._matches == expected)
+        leaders = tuple((names.get(player, player), value) for player, value in found)
+        return Progress(task, line, self._matches, expected, leaders)
 
     def _tell_recalled(self) -> None:
         if self._recalled:

@@ -147,7 +147,7 @@ class Workshop:
             learned_s = time.perf_counter()
             fresh = sum(fragment.decisions for fragment in fragments)
             decided += fresh
-            figures |= tally.take(play.take_outcomes())
+            figures |= tally.take(play.take_outcomes()) | pool.metrics()
             figures |= {
                 "decisions": float(learner.decisions),
                 "play_s": collected_s - start_s,

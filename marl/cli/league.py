@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, Workers, assigned
-from marl.cli.printing import console, print_json, show, teller
+from marl.cli.printing import console, print_json, show
+from marl.cli.progress import telling
 from marl.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def train(
     values = settings_of_one(arena, learner=learner, steps=steps, tasks=tasks, seed=seed)
     settings = LeagueSettings.read("train", override(values, assigned(assignments, pool__hosts=hosts)))
     folder = out or Path("runs") / f"train-{arena.rpartition(':')[2]}"
-    snapshot = train_league(settings, folder, backend=backend(executor), told=teller(as_json=as_json))
+    with telling(as_json=as_json) as told:
+        snapshot = train_league(settings, folder, backend=backend(executor), told=told)
     if as_json:
         print_json({"snapshot": str(snapshot), "run": str(folder)})
     else:
@@ -123,7 +125,10 @@ def resume(
 def _carry_out(config: LeagueSettings, folder: Path, executor: str, *, as_json: bool) -> None:
     from league.league import League
 
-    with League(config, folder, backend=backend(executor), told=teller(as_json=as_json)) as league:
+    with (
+        telling(as_json=as_json) as told,
+        League(config, folder, backend=backend(executor), told=told) as league,
+    ):
         findings = None if config.tournament is None else league.tournament()
         if findings is None:
             league.train()

@@ -11,7 +11,8 @@ import typer
 
 from marl.cli.league import backend
 from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, assigned
-from marl.cli.printing import console, print_json, show, teller
+from marl.cli.printing import console, print_json, show
+from marl.cli.progress import telling
 
 if TYPE_CHECKING:
     from league.league import League
@@ -244,5 +245,6 @@ def _league(
     values = settings_of_tournament(arena, players, blocks=blocks, seed=seed)
     settings = LeagueSettings.read("tournament", override(values, changes))
     folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="marl-tournament-")))
-    league = Opened(settings, folder, backend=backend(executor), told=teller(as_json=as_json))
+    told = stack.enter_context(telling(as_json=as_json))
+    league = Opened(settings, folder, backend=backend(executor), told=told)
     return stack.enter_context(league)

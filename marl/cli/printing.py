@@ -1,11 +1,10 @@
-"""What commands print: tables for people, JSON for programs, progress on the way."""
+"""What commands print: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,13 +12,12 @@ import typer
 from marl.cli.options import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
     from league.findings import Findings
-    from league.league import Progress
     from league.team_findings import TeamFindings
 
 
@@ -48,18 +46,6 @@ def console() -> Console:
     from rich.console import Console as RichConsole
 
     return RichConsole(width=None if sys.stdout.isatty() else 140)
-
-
-def teller(*, as_json: bool) -> Callable[[Progress], None]:
-    """Prints progress: on standard error where standard output is for JSON."""
-    began_s = time.monotonic()
-
-    def tell(progress: Progress) -> None:
-        stream = sys.stderr if as_json else sys.stdout
-        stream.write(f"[{time.monotonic() - began_s:5.0f} s] {progress.line}\n")
-        stream.flush()
-
-    return tell
 
 
 def show(findings: Findings | TeamFindings, folder: Path | None, *, as_json: bool) -> None:
