@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ARENAS", "full_spec", "make"]
 
 ARENAS: Mapping[str, str] = {
+    "assembly": "arenas.assembly:Assembly",
     "biased_rps": "arenas.matrix:BiasedRPS",
     "climbing": "arenas.matrix:Climbing",
     "construction": "arenas.construction:ConstructionBatch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,8 @@ class Arena(ParallelEnv[str, Any, Any]):
 
     `seats`: their names; a seat's role is its name without the number. `observation`, `action`: a
     gymnasium space, or a mapping from role to space. `max_steps`: the time limit, which truncates (0:
-    none). `teams`: team name to seats; default one team a seat. `version`: change it when scores change.
+    none). `teams`: team name to seats; default one team a seat. `slices`: by role, the named spans of
+    its observation. `version`: change it when scores change.
     `seeded`: whether seeds make a difference at all. Any of these that follow `self.options` are set in
     `declare()`. Optional: `Options`, and the hooks `present()`, `mask(seat)`, `state()`, `scores()`,
     `view()`. What `observe` gives is cast to the space's dtype.
@@ -66,6 +68,7 @@ class Arena(ParallelEnv[str, Any, Any]):
     action: Any = None
     max_steps: int = 0
     teams: Mapping[str, tuple[str, ...]] | None = None
+    slices: Mapping[str, Mapping[str, tuple[int, int]]] = MappingProxyType({})
     version: str = "1"
     higher_is: str = "higher is better"
     forfeit_score: float = 0.0

@@ -81,9 +81,9 @@ def _roles(env: Any) -> tuple[Role, ...]:  # noqa: ANN401  # a PettingZoo enviro
 
 def _role(name: str, seats: tuple[str, ...], env: Any) -> Role:  # noqa: ANN401  # a PettingZoo environment
     inner, masked = _without_mask(to_json(env.observation_space(seats[0])))
-    return Role(
-        name, seats, inner, to_json(env.action_space(seats[0])), masked or _masked_by_info(env, seats)
-    )
+    masked = masked or _masked_by_info(env, seats)
+    slices = env.slices.get(name, {}) if isinstance(env, Arena) else {}
+    return Role(name, seats, inner, to_json(env.action_space(seats[0])), masked, slices)
 
 
 def _masked_by_info(env: Any, seats: tuple[str, ...]) -> bool:  # noqa: ANN401  # a PettingZoo environment

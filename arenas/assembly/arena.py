@@ -1,0 +1,317 @@
+"""The assembly arena: what arms see, what is paid, and when a match is over.
+
+Axes: N arms, K parts, M mates, O observation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+
+from arenas.assembly import layout
+from arenas.assembly.options import AssemblyOptions
+from arenas.assembly.plan import plan_of
+from arenas.assembly.product import Product, read_product
+from arenas.assembly.stages import BUILDS
+from arenas.assembly.starts import draw_start
+from arenas.assembly.world import engine
+from marl.arena import Arena, Step
+from marl.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from arenas.assembly.cell import Cell
+
+ACTION_SIZES = {"ee_delta": 5, "ee_delta6": 7, "joint_vel": 8, "joint_delta": 8}
+HOLD_STEPS = 5
+"""A success must last so many steps."""
+DEEPEST = 1e-3
+"""Parts that are deeper in each other (m) while it lasts have cheated."""
+REACH_TOLERANCE, REACH_STEPS = 0.02, 100
+SHAPING, SUCCESS, CONTACT, EFFORT = 10.0, 10.0, 0.05, 0.001
+REFERENCE_SUBSTEPS, REFERENCE_HZ = 12, 240
+
+
+class Assembly(Arena):
+    """One to four arms around a table build what a stage asks for; one seat an arm, all in one team.
+
+    Observation (float32, own base frame, SI units): `arenas.assembly.layout` names every number.
+    Action (float32 in -1..1), last number the grip (1 open, -1 closed): `ee_delta` x, y, z (0.6 m/s), yaw
+    (3 rad/s); `ee_delta6` with roll and pitch; `joint_vel` (2 rad/s) and `joint_delta`. KUKA's joint modes
+    have no grip in stage reach.
+    Reward `shaped`: 10 (gamma P' - P) for progress P in 0..1, 10 for success, -0.05 in contact with another
+    arm or the table, -0.001 |action|^2. `sparse`: 1 for success. `classic`: -distance, +10 at the target.
+    Score: 1 for success, 0 otherwise. Ends: success, a part lost, no arm left that could go on, a collision
+    (option); the info's `reason` says which. Seats whose arm stops leave; their arm stays as an obstacle.
+    """
+
+    Options = AssemblyOptions
+    options: AssemblyOptions
+    version = "1"
+    higher_is = "1 for success, 0 otherwise"
+
+    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+        if render_mode not in {None, "rgb_array"}:
+            raise SpecError("assembly: render_mode", got=repr(render_mode), expected="None or 'rgb_array'")
+        self._cell: Cell | None = None
+        super().__init__(**options)
+        self.render_mode = render_mode
+        self.metadata["render_modes"] = ["rgb_array"]
+        self.metadata["render_fps"] = round(self.options.hz / self.options.substeps)
+
+    def declare(self) -> None:
+        """Read the product, and fix the spaces."""
+        engine()  # says at once where PyBullet is missing
+        options = self.options
+        self.product = self._product()
+        self.room = options.seats or options.arms
+        here = len(self.product.parts) if self.product is not None else 0
+        self.part_room = here if options.parts is None else options.parts
+        if here > self.part_room:
+            raise SpecError(
+                f"assembly: option parts = {self.part_room}",
+                got=f"{here} parts in stage {options.stage}",
+                expected="room for all of them",
+            )
+        self.plan = plan_of(self.product, suction=options.arm == "kuka", tolerance=options.tolerance)
+        self._hand_MN: NDArray[np.int64] = self.plan.mate_M["hand"][:, : options.arms]
+        self.seats = tuple(f"arm_{i}" for i in range(self.room))
+        self.teams = {"arms": self.seats}
+        self.action_size = ACTION_SIZES[options.action]
+        if options.arm == "kuka" and options.stage == "reach" and options.action.startswith("joint"):
+            self.action_size = 7
+        self.action = spaces.Box(-1, 1, (self.action_size,), np.float32)
+        size = (
+            17
+            if options.observation == "classic"
+            else layout.size_of(self.room, self.part_room, self.action_size)
+        )
+        if options.observation == "full":
+            self.slices = {"arm": layout.slices_of(self.room, self.part_room, self.action_size)}
+        self.observation = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        steps = REACH_STEPS if self.product is None else self.product.max_steps
+        scale = options.hz / REFERENCE_HZ * REFERENCE_SUBSTEPS / options.substeps
+        self.max_steps = options.max_steps or math.ceil(steps * scale)
+        self.stage_number = layout.STAGES.index(options.stage.removesuffix("_held"))
+        self.tolerance = options.tolerance or REACH_TOLERANCE
+
+    def _product(self) -> Product | None:
+        options = self.options
+        if options.stage == "reach":
+            return None
+        if options.stage != "product":
+            return BUILDS[options.stage](options.arms)
+        product = read_product(options.product)
+        if product.arms > options.arms:
+            raise SpecError(
+                f"assembly: product {product.name!r}",
+                got=f"arms = {options.arms}",
+                expected=f"{product.arms} arms or more",
+                remedy=f"Set the option arms = {product.arms}.",
+            )
+        return product
+
+    @property
+    def cell(self) -> Cell:
+        """The robot cell, built when it is first needed."""
+        if self._cell is None:
+            from arenas.assembly.cell import Cell  # compiles or loads the kernel
+
+            size = layout.size_of(self.room, self.part_room, self.action_size)
+            self._cell = Cell(
+                self.options,
+                self.product,
+                self.plan,
+                (self.room, self.action_size, size),
+                visuals=self.render_mode is not None,
+            )
+        return self._cell
+
+    def present(self) -> tuple[str, ...]:
+        """The seats that have an arm."""
+        return self.seats[: self.options.arms]
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Draw a start, and put the cell into it."""
+        cell = self.cell
+        draw_start(cell, self.options, self.product, self.plan, rng)
+        self._held_steps = 0
+        self._clean = True
+        self._success = False
+        self._reached_N = [0] * self.options.arms
+        self._fault = (-1, -1)
+        if rng.random() < self.options.fault_rate:
+            self._fault = (int(rng.integers(self.max_steps)), int(rng.integers(self.options.arms)))
+        cell.conclude(self.stage_number, 0.0)
+        self._potential_N = self._potentials()
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """What an arm sees."""
+        row_O: NDArray[np.float32] = self.cell.observation_NO[self._arm(seat)]
+        if self.options.observation == "full":
+            return row_O
+        return np.concatenate([row_O[:14], row_O[-3:]])
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """One control step."""
+        cell, options = self.cell, self.options
+        live = [self._arm(seat) for seat in actions]
+        gone: dict[int, str] = {}
+        for arm, action in zip(live, actions.values(), strict=True):
+            cell.action_NA[arm] = action
+        if self._steps == self._fault[0] and self._fault[1] in live:
+            gone[self._fault[1]] = "fault"
+            cell.stop(self._fault[1], drop=options.gone_gripper == "drop")
+        cell.act()
+        time = (self._steps + 1) / self.max_steps
+        cell.conclude(self.stage_number, time)
+        clash_N = cell.world.clashes()
+        self._stop_pressed(live, gone)
+        distance_N = np.sqrt(((cell.reach_N3 - cell.tool_N44[:, :3, 3]) ** 2).sum(1)).tolist()
+        self._leave(live, gone, distance_N)
+        self._success = self._succeeds(distance_N)
+        reason = self._reason(clash_N)
+        reward = self._rewards(live, clash_N, distance_N)
+        if not reason and self._steps + 1 >= self.max_steps:
+            return self._step(live, reward, dict.fromkeys(live, "time"), ends=gone)
+        if reason:
+            return self._step(live, reward, dict.fromkeys(live, reason), ends=live)
+        return self._step(live, reward, gone, ends=gone)
+
+    def _step(
+        self,
+        live: list[int],
+        reward: list[float],
+        reasons: Mapping[int, str],
+        *,
+        ends: Any,  # noqa: ANN401
+    ) -> Step:
+        seats = self.seats
+        return Step(
+            reward={seats[arm]: value for arm, value in zip(live, reward, strict=True)},
+            terminated={seats[arm]: True for arm in ends} if ends else False,
+            info={
+                seats[arm]: {"reason": reason, "success": self._success} for arm, reason in reasons.items()
+            },
+        )
+
+    def _stop_pressed(self, live: list[int], gone: dict[int, str]) -> None:
+        limit = self.options.force_limit
+        for arm in live if limit > 0 else ():
+            if arm not in gone and self.cell.world.press(arm) > limit:
+                gone[arm] = "protective stop"
+                self.cell.stop(arm, drop=self.options.gone_gripper == "drop")
+
+    def _leave(self, live: list[int], gone: dict[int, str], distance_N: list[float]) -> None:
+        """Stage reach: count how long each arm is at its target; those that may, leave."""
+        if self.product is not None:
+            return
+        for arm in live:
+            self._reached_N[arm] = self._reached_N[arm] + 1 if distance_N[arm] < self.tolerance else 0
+            if self.options.leave_on_done and self._reached_N[arm] >= HOLD_STEPS and arm not in gone:
+                gone[arm] = "done"
+                self.cell.stop(arm, drop=False)
+
+    def _succeeds(self, distance_N: list[float]) -> bool:
+        if self.product is None:
+            if self.options.reward == "classic":
+                return max(distance_N) < self.tolerance
+            return min(self._reached_N) >= HOLD_STEPS
+        seated = bool(self.cell.seated_M[self.plan.last_M].all())
+        self._held_steps = self._held_steps + 1 if seated else 0
+        if seated:
+            clean = self.cell.world.penetration() < DEEPEST
+            self._held_steps = self._held_steps if clean else 0
+        return self._held_steps >= HOLD_STEPS
+
+    def _reason(self, clash_N: list[float]) -> str:
+        """Why the match is over; empty while it goes on."""
+        if self._success:
+            return "success"
+        if self.cell.lost():
+            return "part lost"
+        if self.options.on_collision == "terminate" and max(clash_N) > 0:
+            return "collision"
+        active_N = self.cell.active_N
+        if not active_N.all():
+            if self.product is None:
+                done_N = np.array(self._reached_N) >= HOLD_STEPS
+            else:
+                done_N = ~np.asarray(self._hand_MN[~self.cell.done_M].any(0))
+            if not (done_N | active_N).all():
+                return "arms gone"
+        return ""
+
+    def _potentials(self) -> list[float]:
+        """Progress of each seat, 0 to 1: the team's, mixed with that of the mates it has a hand in."""
+        cell, options = self.cell, self.options
+        if self.product is None:
+            gap_N = np.sqrt(((cell.reach_N3 - cell.tool_N44[:, :3, 3]) ** 2).sum(1))
+            own_N = 1 - np.tanh(5 * gap_N)
+            team = float(own_N.mean())
+        else:
+            team = float(cell.potential_M.mean())
+            count_N = self._hand_MN.sum(0)
+            own_N = np.where(count_N > 0, cell.potential_M @ self._hand_MN / np.maximum(count_N, 1), team)
+        weight = options.team_weight
+        return [weight * team + (1 - weight) * own for own in own_N.tolist()]
+
+    def _rewards(self, live: list[int], clash_N: list[float], distance_N: list[float]) -> list[float]:
+        kind = self.options.reward
+        if kind == "sparse":
+            return [float(self._success)] * len(live)
+        if kind == "classic":
+            return [-distance_N[arm] + (10.0 if distance_N[arm] < self.tolerance else 0.0) for arm in live]
+        before, self._potential_N = self._potential_N, self._potentials()
+        effort_N = (self.cell.action_NA**2).sum(1).tolist()
+        return [
+            SHAPING * (self.options.gamma * self._potential_N[arm] - before[arm])
+            + SUCCESS * self._success
+            - CONTACT * (clash_N[arm] > 0)
+            - EFFORT * effort_N[arm]
+            for arm in live
+        ]
+
+    def state(self) -> NDArray[np.float32]:
+        """The world in its own frame: 19 numbers a seat, 14 a part, the share of time."""
+        return self.cell.state(self.room, self.part_room, self._steps / self.max_steps)
+
+    def scores(self) -> Mapping[str, float]:
+        """1 for success, 0 otherwise, for everybody."""
+        return dict.fromkeys(self.present(), float(self._success))
+
+    def view(self) -> dict[str, Any]:
+        """Poses of links and parts, and what is done; `shapes` of the parts in the first view of a match."""
+        cell = self.cell
+        shown: dict[str, Any] = {
+            **cell.view(),
+            "done": cell.done_M.tolist(),
+            "active": cell.active_N.tolist(),
+        }
+        if self._steps == 0:
+            shown["shapes"] = [
+                {"boxes": body.boxes, "colour": body.colour} for body in cell.world.scene.bodies
+            ]
+            shown["robot"] = cell.world.scene.robot.urdf
+        return shown
+
+    def render(self) -> Any:  # noqa: ANN401  # an image
+        """A picture (480, 640, 3) where render_mode is "rgb_array"."""
+        if self.render_mode is None:
+            return None
+        return self.cell.world.picture(640, 480)
+
+    def close(self) -> None:
+        """Give the physics client back."""
+        if self._cell is not None:
+            self._cell.world.close()
+            self._cell = None
+
+    def _arm(self, seat: str) -> int:
+        return int(seat.rpartition("_")[2])

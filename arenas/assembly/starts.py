@@ -1,0 +1,113 @@
+"""How a match begins: home postures, parts in their places, or, in reverse, near the end.
+
+Axes: N arms, J joints, K parts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arenas.assembly.kinematics import solve_pose
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from arenas.assembly.cell import Cell
+    from arenas.assembly.options import AssemblyOptions
+    from arenas.assembly.plan import Plan
+    from arenas.assembly.product import Product
+
+    Floats = NDArray[np.float64]
+
+POSTURE_NOISE = 0.03
+"""Joint angles at the start are drawn from so much on either side of home, in rad."""
+OPEN = 0.08
+ABOVE_GOAL = 0.04
+DOWN_33 = np.diag([1.0, -1.0, -1.0])
+
+
+def draw_start(
+    cell: Cell, options: AssemblyOptions, product: Product | None, plan: Plan, rng: np.random.Generator
+) -> None:
+    """Draw a start and put the cell into it."""
+    arms = options.arms
+    q_NJ = cell.home_J + rng.uniform(-POSTURE_NOISE, POSTURE_NOISE, (arms, len(cell.home_J)))
+    width_N = np.full(arms, OPEN)
+    if product is None:
+        cell.begin(q_NJ, width_N, np.zeros((0, 7)))
+        far = 0.65 if arms == 1 else 0.5
+        for arm in range(arms):
+            ahead, angle, height = rng.uniform((0.35, -0.5, 0.1), (far, 0.5, 0.4))
+            base_44 = cell.world.base_N44[arm]
+            local = np.array([ahead * math.cos(angle), ahead * math.sin(angle), height])
+            cell.reach_N3[arm] = base_44[:3, :3] @ local + base_44[:3, 3]
+        return
+    cell.site_44[:2, 3] = rng.uniform(-product.site_spread, product.site_spread, 2)
+    pose_K7 = np.zeros((len(product.parts), 7))
+    for k, part in enumerate(product.parts):
+        pose_K7[k, :3] = part.start
+        pose_K7[k, :2] += rng.uniform(-part.spread, part.spread, 2)
+        turn = part.turn + rng.uniform(-part.turn_spread, part.turn_spread)
+        pose_K7[k, 5], pose_K7[k, 6] = math.sin(turn / 2), math.cos(turn / 2)
+    cell.begin(q_NJ, width_N, pose_K7)
+    if rng.random() < options.reverse:
+        _near_end(cell, plan, q_NJ, pose_K7, int(rng.integers(len(plan.mate_M))))
+
+
+def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, mate: int) -> None:
+    """Do the mates before one, and put that one's part into the hands, above its goal."""
+    width_N = np.full(len(q_NJ), OPEN)
+    for m in range(mate + 1):
+        cell.conclude(0, 0.0)
+        x, y, z, yaw = cell.goal_M4[m].tolist()
+        part = int(plan.mate_M["part"][m])
+        pose_K7[part] = (x, y, z, 0, 0, math.sin(yaw / 2), math.cos(yaw / 2))
+        if m < mate:
+            _take(cell, plan, m, q_NJ, width_N, pose_K7[part], held=bool(plan.mate_M["keep"][m]))
+        cell.begin(q_NJ, width_N, pose_K7)
+    part = int(plan.mate_M["part"][mate])
+    pose_K7[part, 2] += ABOVE_GOAL
+    for arm in np.flatnonzero(cell_hands(plan, part)).tolist():
+        q_NJ[arm], width_N[arm] = cell.home_J, OPEN
+    _take(cell, plan, mate, q_NJ, width_N, pose_K7[part], held=True)
+    cell.begin(q_NJ, width_N, pose_K7)
+    cell.done_M[:mate] = True
+
+
+def cell_hands(plan: Plan, part: int) -> NDArray[np.int64]:
+    """Which arms ever have a hand in a part."""
+    return np.asarray(plan.mate_M["hand"][plan.mate_M["part"] == part].max(0))
+
+
+def _take(
+    cell: Cell, plan: Plan, mate: int, q_NJ: Floats, width_N: Floats, pose_7: Floats, *, held: bool
+) -> None:
+    """Bring the hands of a mate to their grasps of a part in a pose, closed on it."""
+    if not held:
+        return
+    row = plan.mate_M[mate]
+    yaw = 2 * math.atan2(pose_7[5], pose_7[6])
+    c, s = math.cos(yaw), math.sin(yaw)
+    body = cell.world.scene.bodies[int(row["part"])]
+    for arm in np.flatnonzero(row["hand"]).tolist():
+        x, y, z, turn = row["grasp"][arm].tolist()
+        base_44 = cell.world.base_N44[arm]
+        facing = math.atan2(base_44[1, 0], base_44[0, 0])
+        period = 2 * math.pi / int(row["fold"][arm])
+        ahead = yaw + turn - facing
+        ahead -= period * math.floor(ahead / period + 0.5)
+        cy, sy = math.cos(facing + ahead), math.sin(facing + ahead)
+        target_44 = np.eye(4)
+        target_44[:3, :3] = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1.0]]) @ DOWN_33
+        target_44[:3, 3] = pose_7[:3] + np.array([c * x - s * y, s * x + c * y, z])
+        chain = cell.world.chain
+        q_NJ[arm] = solve_pose(cell.home_J, target_44, chain.before_J44, chain.tool_44, base_44)
+        across = math.pi / 2 + turn
+        width_N[arm] = 2 * min(
+            abs(math.cos(across)) * half[0] + abs(math.sin(across)) * half[1]
+            for half, centre in body.boxes
+            if abs(x - centre[0]) <= half[0] and abs(y - centre[1]) <= half[1]
+        )
