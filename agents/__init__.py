@@ -22,6 +22,7 @@ LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
 
 SCRIPTED: Mapping[str, str] = {
     "pettingzoo.classic.connect_four_v3": "agents.scripted.connect_four:SCRIPTED",
+    "arenas.assembly:Assembly": "agents.scripted.assembly:SCRIPTED",
     "arenas.construction:ConstructionBatch": "agents.scripted.construction:SCRIPTED",
     "arenas.trading.execution:ExecutionBatch": "agents.scripted.execution:SCRIPTED",
     "arenas.trading.induced:InducedBatch": "agents.scripted.laboratory:SCRIPTED",
