@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def test_processes_change_nothing(
     folder = carried_out(toy(f"workers={workers}", f"pool.hosts={hosts}"), tmp_path, "process")
     assert_whole(folder)
     assert trace(folder) == reference
+    # Where processes are at work, the run's metrics say how they fare.
+    figures = json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])
+    assert ("host_0/wait_share" in figures) == (hosts > 0)
 
 
 class _Watched:
