@@ -1,6 +1,6 @@
 """Ratings in other systems' terms, from the same blocks.
 
-Elo of n players, Glicko-2, TrueSkill, and the online one.
+Elo of n players, Glicko and Glicko-2, TrueSkill, and the online one.
 
 The published table is `rating.rate`. These are for matchmaking and for people who know the others: each is a
 fold over matches in the order of their plans, one match after the other, so that they depend on that order.
@@ -12,9 +12,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from openskill.models import BradleyTerryFull, BradleyTerryFullRating
-
 from league.block import BlockResult, MatchResult, counted
+from league.meetings import meetings
+from league.online import OnlineRatings, sides
 from league.trueskill import TRUESKILL_START, trueskill
 from marl.errors import UnknownNameError
 
@@ -24,11 +24,12 @@ Figures = dict[str, dict[str, float]]
 GLICKO_START = (1500.0, 350.0, 0.06)
 """Rating, deviation, volatility."""
 _GLICKO = 173.7178
+_Q = math.log(10) / 400
 _TAU = 0.5
 
 
 def exported(blocks: Iterable[BlockResult], system: str) -> Figures:
-    """The ratings of everybody in a system: elo, glicko2, openskill or trueskill.
+    """The ratings of everybody in a system: elo, glicko, glicko2, openskill or trueskill.
 
     Void blocks do not count.
     """
@@ -37,44 +38,11 @@ def exported(blocks: Iterable[BlockResult], system: str) -> Figures:
     return SYSTEMS[system](counted(blocks))
 
 
-def sides(match: MatchResult, teams: Mapping[str, str]) -> list[tuple[tuple[str, ...], float]]:
-    """The sides of a match with the mean rank of their seats: players that share a team are one side.
-
-    A player that holds seats of several teams is a side of its own.
-    """
-    team_of: dict[str, set[str]] = defaultdict(set)
-    for seat in match.seats:
-        team_of[seat.player].add(teams.get(seat.seat, seat.seat))
-    members: dict[str, list[str]] = defaultdict(list)
-    for player, held in team_of.items():
-        members[min(held) if len(held) == 1 else f"\0{player}"].append(player)
-    found = []
-    for players in members.values():
-        ranks = [seat.rank for seat in match.seats if seat.player in players]
-        found.append((tuple(sorted(players)), sum(ranks) / len(ranks)))
-    return sorted(found)
-
-
 def openskill(blocks: Sequence[BlockResult]) -> Figures:
-    """Weng and Lin's full-pair Bradley-Terry model, online; `ordinal` is mu - 3 sigma.
-
-    Never the library's PlackettLuce: where sides tie it ranks a third place above a tied second.
-    """
-    model = BradleyTerryFull()
-    rating: defaultdict[str, BradleyTerryFullRating] = defaultdict(model.rating)
-    for match, teams in _matches(blocks):
-        met = sides(match, teams)
-        if len(met) < 2:
-            continue
-        after = model.rate(
-            [[rating[player] for player in players] for players, _ in met], ranks=[rank for _, rank in met]
-        )
-        for (players, _), group in zip(met, after, strict=True):
-            rating.update(zip(players, group, strict=True))
-    return {
-        player: {"mu": own.mu, "sigma": own.sigma, "ordinal": own.ordinal()}
-        for player, own in sorted(rating.items())
-    }
+    """Weng and Lin's full-pair Bradley-Terry model, as matchmaking keeps it."""
+    ratings = OnlineRatings()
+    ratings.take(blocks)
+    return ratings.figures()
 
 
 def elo_of_match(
@@ -113,6 +81,23 @@ def _places(ranks: Sequence[float]) -> list[float]:
         1 + sum(other < rank for other in ranks) + (sum(other == rank for other in ranks) - 1) / 2
         for rank in ranks
     ]
+
+
+def glicko_update(
+    rating: tuple[float, float], results: Sequence[tuple[float, float, float]]
+) -> tuple[float, float]:
+    """One rating period of Glicko (Glickman 1999): (rating, deviation) after it.
+
+    `results`: (opponent's rating, its deviation, points of 0 to 1).
+    """
+    inverse_d = total = 0.0
+    for other, deviation, points in results:
+        weight = 1 / math.sqrt(1 + 3 * (_Q * deviation / math.pi) ** 2)
+        chance = 1 / (1 + 10 ** (-weight * (rating[0] - other) / 400))
+        inverse_d += (_Q * weight) ** 2 * chance * (1 - chance)
+        total += weight * (points - chance)
+    variance = 1 / (1 / rating[1] ** 2 + inverse_d)
+    return rating[0] + _Q * variance * total, math.sqrt(variance)
 
 
 def glicko2_update(
@@ -165,19 +150,35 @@ def _volatility(phi: float, sigma: float, v: float, delta: float, tau: float) ->
     return math.exp(low / 2)
 
 
+def glicko(blocks: Sequence[BlockResult]) -> Figures:
+    """Glicko with each block as a rating period; everybody who met counts as a game each."""
+    rating: dict[str, tuple[float, float]] = {}
+    for block in blocks:
+        results = _games(block, rating)
+        start = GLICKO_START[:2]
+        rating |= {p: glicko_update(rating.get(p, start), games) for p, games in results.items()}
+    return {player: {"rating": r, "deviation": d} for player, (r, d) in sorted(rating.items())}
+
+
+def _games(
+    block: BlockResult, rating: Mapping[str, tuple[float, ...]]
+) -> dict[str, list[tuple[float, float, float]]]:
+    """What everybody got of whom in a block, with ratings from before it."""
+    results: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for match in block.matches:
+        for a, b, points, _ in meetings(match, block.plan.teams):
+            for one, two, share in ((a, b, points), (b, a, 1 - points)):
+                known = rating.get(two, GLICKO_START)
+                results[one].append((known[0], known[1], share))
+    return results
+
+
 def glicko2(blocks: Sequence[BlockResult]) -> Figures:
     """Glicko-2 with each block as a rating period; everybody who met counts as a game each."""
-    from league.meetings import meetings
-
     rating: dict[str, tuple[float, float, float]] = {}
     for block in blocks:
-        results: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-        for match in block.matches:
-            for a, b, points, _ in meetings(match, block.plan.teams):
-                for one, two, share in ((a, b, points), (b, a, 1 - points)):
-                    results[one].append((*rating.get(two, GLICKO_START)[:2], share))
-        after = {p: glicko2_update(rating.get(p, GLICKO_START), games) for p, games in results.items()}
-        rating.update(after)
+        results = _games(block, rating)
+        rating |= {p: glicko2_update(rating.get(p, GLICKO_START), games) for p, games in results.items()}
     return {
         player: {"rating": value[0], "deviation": value[1], "volatility": value[2]}
         for player, value in sorted(rating.items())
@@ -205,6 +206,7 @@ def _matches(blocks: Sequence[BlockResult]) -> Iterable[tuple[MatchResult, Mappi
 
 SYSTEMS: Mapping[str, Callable[[Sequence[BlockResult]], Figures]] = {
     "elo": elo,
+    "glicko": glicko,
     "glicko2": glicko2,
     "openskill": openskill,
     "trueskill": trueskill_of,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from marl.errors import ConfigError, UnknownNameError
 
-Weighting = Literal["variance", "linear", "linear_capped", "squared", "uniform"]
+Weighting = Literal["variance", "linear", "linear_capped", "squared", "uniform", "rating"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -28,7 +28,11 @@ class OpponentMix(BaseModel):
         description="Share that goes to past snapshots, by `weighting`; to the latest while there are none.",
     )
     scripted: Share = Field(0.0, description="Share that is spread evenly over `players`.")
-    weighting: Weighting = Field("squared", description="How the win rate against a past snapshot weighs it.")
+    weighting: Weighting = Field(
+        "squared",
+        description="How the win rate against a past snapshot weighs it; `rating`: as `variance`, by the win "
+        "rate that online ratings from exams predict.",
+    )
     players: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="The scripted players of the scripted share."
     )
@@ -60,11 +64,12 @@ def pfsp(win_rates: ArrayLike, weighting: Weighting) -> NDArray[np.float64]:
     """Prioritised fictitious self-play (Vinyals et al. 2019): the probability of each opponent.
 
     `win_rates` are the learner's. variance x(1 - x), linear 1 - x, linear_capped min(0.5, 1 - x), squared (1
-    - x)^2; where all weights vanish, uniform.
+    - x)^2, rating as variance; where all weights vanish, uniform.
     """
     rate_P = np.asarray(win_rates, np.float64)
     weights: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
         "variance": lambda x: x * (1 - x),
+        "rating": lambda x: x * (1 - x),
         "linear": lambda x: 1 - x,
         "linear_capped": lambda x: np.minimum(0.5, 1 - x),
         "squared": lambda x: (1 - x) ** 2,
@@ -78,6 +83,18 @@ def pfsp(win_rates: ArrayLike, weighting: Weighting) -> NDArray[np.float64]:
     if weight_P.sum() < 1e-10:
         weight_P = np.ones_like(rate_P)
     return np.asarray(weight_P / weight_P.sum())
+
+
+def remove_monotonic_suffix(
+    win_rates: Sequence[float], players: Sequence[str]
+) -> tuple[list[float], list[str]]:
+    """The past without the newest players that fall in order of win rate: who was beaten less and less.
+
+    Of AlphaStar's pseudocode (Vinyals et al. 2019): what is left are those that may have been forgotten.
+    """
+    rising = [i for i in range(1, len(win_rates)) if win_rates[i - 1] < win_rates[i]]
+    end = rising[-1] + 1 if rising else 0
+    return list(win_rates[:end]), list(players[:end])
 
 
 def _ones(rate_P: NDArray[np.float64]) -> NDArray[np.float64]:

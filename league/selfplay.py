@@ -10,6 +10,7 @@ import numpy as np
 from league.block import BlockPlan, Purpose, plan_block
 from league.curriculum import Stage, Verdict, exam_opponents, judge
 from league.matchmaking import pfsp
+from league.online import OnlineRatings
 from league.player import Player
 from league.tasks import PlayTask, PoolPlan, Task, TrainTask
 from marl.rng import seed_of
@@ -74,6 +75,7 @@ class SelfPlay:
         self._waiting: list[Candidate] = []
         self._trained = 0
         self._wins: dict[str, list[float]] = {}
+        self._online = OnlineRatings()
         pool = settings.pool
         self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
 
@@ -142,8 +144,9 @@ class SelfPlay:
         ids = [candidate.player.id for candidate in self.candidates]
         if not ids:
             return (), ()
-        rates = np.array([self._win_rate(name) for name in ids])
         weighting = self._settings.stages[self._at.index].opponents.weighting
+        rate = self._predicted if weighting == "rating" else self._win_rate
+        rates = np.array([rate(name) for name in ids])
         rng = np.random.default_rng(seed_of(self._settings.seed, _START, number))
         weights = pfsp(rates, weighting) + 1e-9
         count = min(len(ids), self._settings.past_pool)
@@ -153,6 +156,10 @@ class SelfPlay:
     def _win_rate(self, player: str) -> float:
         games, points = self._wins.get(player, (0.0, 0.0))
         return points / games if games else 0.5
+
+    def _predicted(self, player: str) -> float:
+        """The chance that the newest snapshot beats an older one, by what exams were played so far."""
+        return self._online.chance(self.candidates[-1].player.id, player)
 
     def _take_training(self, done: Done) -> Sequence[Player]:
         task = done.task
@@ -247,6 +254,7 @@ class SelfPlay:
         (candidate_id,) = self._examining
         index = self._examining.pop(candidate_id)
         candidate = next(c for c in self.candidates if c.player.id == candidate_id)
+        self._online.take(done.blocks)
         stage = self._settings.stages[index]
         gated = [block for block in done.blocks if block.plan.purpose == "gate"]
         opponents = [player.id for player in done.task.players if any(player.id in b.players for b in gated)]

@@ -2,6 +2,8 @@
 
 Only the chain of differences between neighbouring teams needs iteration; the rest of the factor graph is
 summed in closed form. A Gaussian message is (precision, precision times mean).
+
+Axes: P players, D differences of neighbouring teams.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
 TRUESKILL_START = (25.0, 25 / 3)
@@ -64,6 +67,21 @@ def trueskill(
             )
             after[player] = (own[1] / own[0], math.sqrt(1 / own[0]))
     return after
+
+
+def quality(
+    rating: Mapping[str, tuple[float, float]], teams: Sequence[Sequence[str]], *, beta: float = BETA
+) -> float:
+    """How even a match will be: the chance of a draw relative to that of a match of sure equals."""
+    players = [player for team in teams for player in team]
+    mean_P, sigma_P = np.array([rating[player] for player in players]).T
+    side_P = np.repeat(np.arange(len(teams)), [len(team) for team in teams])
+    pair_DP = np.array([(side_P == k) - 1.0 * (side_P == k + 1) for k in range(len(teams) - 1)])
+    luck_DD = beta**2 * pair_DP @ pair_DP.T
+    whole_DD = luck_DD + pair_DP @ np.diag(sigma_P**2) @ pair_DP.T
+    gap_D = pair_DP @ mean_P
+    even = math.exp(-float(gap_D @ np.linalg.solve(whole_DD, gap_D)) / 2)
+    return even * math.sqrt(float(np.linalg.det(luck_DD) / np.linalg.det(whole_DD)))
 
 
 def _converge(

@@ -10,10 +10,11 @@ import pytest
 from openskill.models import BradleyTerryFull, PlackettLuce
 
 from league.block import BlockResult
-from league.exports import elo_of_match, exported, glicko2_update
+from league.exports import elo_of_match, exported, glicko2_update, glicko_update
+from league.online import OnlineRatings
 from league.rating import rate
 from league.stability import contests, leave_one_out
-from league.trueskill import trueskill
+from league.trueskill import quality, trueskill
 from marl.errors import UnknownNameError
 
 Make = Callable[..., BlockResult]
@@ -29,6 +30,23 @@ def test_glicko2_example() -> None:
     assert volatility == pytest.approx(0.0599960, abs=1e-7)
     assert (rating, deviation) == pytest.approx((1464.06, 151.52), abs=0.01)
     assert glicko2_update((1500, 200, 0.06), []) == pytest.approx((1500, 200.2714, 0.06), abs=1e-3)
+
+
+def test_glicko_example() -> None:
+    """Vector V6, Glickman 1999: the worked example, as his page prints it."""
+    games = [(1400.0, 30.0, 1.0), (1550.0, 100.0, 0.0), (1700.0, 300.0, 0.0)]
+    rating, deviation = glicko_update((1500, 200), games)
+    assert rating == pytest.approx(1464.106, abs=1e-3)
+    assert deviation == pytest.approx(151.399, abs=1e-3)
+    # g and E of each opponent, from what one game against it alone moves
+    for (other, spread, _), g, expected in zip(
+        games, (0.9955, 0.9531, 0.7242), (0.639, 0.432, 0.303), strict=True
+    ):
+        won, after = glicko_update((1500, 200), [(other, spread, 1.0)])
+        lost, _ = glicko_update((1500, 200), [(other, spread, 0.0)])
+        q = np.log(10) / 400
+        assert (won - lost) / (q * after**2) == pytest.approx(g, abs=5e-5)
+        assert (1500 - lost) / (won - lost) == pytest.approx(expected, abs=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +81,16 @@ def test_trueskill_vectors(teams: list[int], ranks: list[int], expected: list[tu
     assert np.array(flat) == pytest.approx(np.array(expected), abs=2e-3)
 
 
+def test_trueskill_quality() -> None:
+    """Vector V7: how even a match of newcomers is, and that unequal ones are less so."""
+    new = dict.fromkeys("abcd", NEW)
+    assert quality(new, ["a", "b"]) == pytest.approx(0.447, abs=5e-4)
+    assert quality(new, ["a", "b", "c"]) == pytest.approx(0.200, abs=5e-4)
+    assert quality(new, ["ab", "cd"]) == pytest.approx(0.447, abs=5e-4)
+    assert quality({"a": (30.0, 3.0), "b": (20.0, 3.0)}, ["a", "b"]) < quality(new, ["a", "b"])
+    assert trueskill(new, ["ab", "cd"], [0, 1])["a"] == trueskill(new, ["ab", "cd"], [0, 1])["b"]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -95,7 +123,20 @@ def test_openskill_is_the_version_that_was_examined() -> None:
     assert sound == pytest.approx([35.542, 27.635, 19.729, 27.635, 14.458], abs=2e-3)
 
 
-@pytest.mark.parametrize("system", ["elo", "glicko2", "openskill", "trueskill"])
+def test_openskill_predicts_its_manuals_example(duel: Make) -> None:
+    """Vector V9: .2021226 to .7978774; and what matchmaking asks of the ratings that it keeps."""
+    model = BradleyTerryFull()
+    strong = model.rating(mu=33.564, sigma=1.123)
+    assert model.predict_win([[model.rating()], [strong]]) == pytest.approx([0.2021226, 0.7978774], abs=1e-7)
+    ratings = OnlineRatings()
+    assert ratings.chance("a", "b") == pytest.approx(0.5)
+    ratings.take([duel("a", "b", 1, 1, position=i) for i in range(10)])
+    assert ratings.chance("a", "b") > 0.8
+    assert ratings.chance("a", "nobody") > 0.5 > ratings.chance("b", "nobody")
+    assert ratings.chance("a", "b") + ratings.chance("b", "a") == pytest.approx(1)
+
+
+@pytest.mark.parametrize("system", ["elo", "glicko", "glicko2", "openskill", "trueskill"])
 def test_every_export_orders_by_strength(system: str, duel: Make, block_of: Make) -> None:
     """A beats b beats c, in duels and at a table of three.
 

@@ -166,7 +166,10 @@ def test_exploitability_of_kuhn_poker() -> None:
     [
         ("kuhn_poker", 11 / 12),
         ("kuhn_poker(players=3)", 2.0625),
-        pytest.param("leduc_poker", 4.747222222222222, marks=pytest.mark.slow),
+        ("kuhn_poker(players=4)", 3.4760416667),
+        pytest.param("tic_tac_toe", 1.9196593915, marks=pytest.mark.slow),
+        pytest.param("liars_dice", 1.5614886464, marks=pytest.mark.slow),
+        ("leduc_poker", 4.747222222222222),
     ],
 )
 def test_exploitability_of_openspiel_games(name: str, expected: float) -> None:
@@ -174,6 +177,13 @@ def test_exploitability_of_openspiel_games(name: str, expected: float) -> None:
     pyspiel = pytest.importorskip("pyspiel", reason="no OpenSpiel: pip install 'marl-league[oracles]'")
     root = pyspiel.load_game(name).new_initial_state()
     assert tree_nash_conv(root, uniform) == pytest.approx(expected, abs=1e-9)
+
+
+def test_folding_costs_two_chips_at_leduc() -> None:
+    """Vector V3 (OpenSpiel's exploitability_test.py): who always folds gives each other player a chip."""
+    pyspiel = pytest.importorskip("pyspiel", reason="no OpenSpiel: pip install 'marl-league[oracles]'")
+    root = pyspiel.load_game("leduc_poker").new_initial_state()
+    assert tree_nash_conv(root, lambda node: {min(node.legal_actions()): 1.0}) == pytest.approx(2)
 
 
 def test_nash_averaging_of_published_games() -> None:

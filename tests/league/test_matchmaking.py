@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from league.matchmaking import OpponentMix, Pool, Weighting, draw_lineup, draw_opponent, pfsp
+from league.matchmaking import (
+    OpponentMix,
+    Pool,
+    Weighting,
+    draw_lineup,
+    draw_opponent,
+    pfsp,
+    remove_monotonic_suffix,
+)
 from marl.errors import ConfigError, UnknownNameError
 
 POOL = Pool("now", ("old", "older"), (0.5, 0.9), ("hold", "random"))
@@ -23,10 +31,11 @@ POOL = Pool("now", ("old", "older"), (0.5, 0.9), ("hold", "random"))
         ("linear_capped", (0.263158, 0.263158, 0.263158, 0.157895, 0.052632)),
         ("squared", (0.490909, 0.296970, 0.151515, 0.054545, 0.006061)),
         ("uniform", (0.2, 0.2, 0.2, 0.2, 0.2)),
+        ("rating", (0.105882, 0.247059, 0.294118, 0.247059, 0.105882)),
     ],
 )
 def test_pfsp_weights(weighting: Weighting, expected: tuple[float, ...]) -> None:
-    """The weights for win rates of .1, .3, .5, .7 and .9."""
+    """Vector V17 (Vinyals et al. 2019): the weights for win rates of .1, .3, .5, .7 and .9."""
     assert pfsp([0.1, 0.3, 0.5, 0.7, 0.9], weighting) == pytest.approx(expected, abs=1e-6)
 
 
@@ -35,6 +44,20 @@ def test_vanishing_weights_are_uniform(weighting: Weighting) -> None:
     """A learner that beats everybody still gets opponents, all alike."""
     assert pfsp([1, 1, 1], weighting) == pytest.approx([1 / 3] * 3)
     assert pfsp([0, 0, 0], weighting) == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "left"),
+    [
+        ([0.9, 0.8, 0.7, 0.6], []),
+        ([0.5, 0.9, 0.8, 0.6], [0.5, 0.9]),
+        ([0.9, 0.4, 0.6, 0.5], [0.9, 0.4, 0.6]),
+    ],
+)
+def test_monotonic_suffixes(rates: list[float], left: list[float]) -> None:
+    """Vector V17, of AlphaStar's pseudocode."""
+    players = [f"p{i}" for i in range(len(rates))]
+    assert remove_monotonic_suffix(rates, players) == (left, players[: len(left)])
 
 
 def test_bad_weights_are_errors() -> None:

@@ -28,7 +28,7 @@ def test_counts_and_win_rates(duel: Make) -> None:
 
 
 def test_decay_forgets_as_published(duel: Make) -> None:
-    """Decay 0.99: W, W, L, D gives .62186570 with G 3.940399; 100 wins, then 100 losses give .26795."""
+    """Vector V17, decay .99: W, W, L, D gives .62186570 with G 3.940399; 100 wins, 100 losses .26795."""
     table = payoff([duel("a", "b", 1, 1, 0, 0.5)], decay=ALPHASTAR_DECAY)
     assert table.win_rate_PP[0, 1] == pytest.approx(0.62186570, abs=1e-8)
     assert table.games_PP[0, 1] == pytest.approx(3.940399, abs=1e-6)

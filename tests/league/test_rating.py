@@ -11,8 +11,11 @@ import pytest
 from scipy.optimize import minimize
 
 from league.block import BlockResult
+from league.bradley_terry import Fit
 from league.comparisons import compare
+from league.live import comparisons_of
 from league.rating import ELO, Standings, rate
+from league.totals import Totals
 from marl.errors import LedgerError, UnknownNameError
 
 Make = Callable[..., BlockResult]
@@ -63,8 +66,46 @@ def _wins(duel: Make, table: Sequence[Sequence[int]], draws: int = 0) -> list[Bl
     return blocks
 
 
+def _log_likelihood(duel: Make, rating: dict[str, float], seat: dict[str, float]) -> float:
+    total = 0.0
+    for block in _baseball(duel):
+        home, away = block.matches[0].seats
+        gap = rating[home.player] + seat["s_0"] - rating[away.player] - seat["s_1"]
+        total -= math.log1p(math.exp(-gap / ELO if home.rank == 1 else gap / ELO))
+    return total
+
+
+# Citations among four journals of statistics (Stigler 1994), a row for each cited one; who is cited has won.
+JOURNALS = ("Biometrika", "Comm. Statist.", "JASA", "JRSS-B")
+CITED = ((714, 730, 498, 221), (33, 425, 68, 17), (320, 813, 1072, 142), (284, 276, 325, 188))
+
+
+def test_citations_as_stigler_counts_them() -> None:
+    """Vector V4: log-odds against Biometrika and their standard errors, as R's BradleyTerry2 fits them."""
+    pairs = {}
+    for i, one in enumerate(JOURNALS):
+        for j, two in enumerate(JOURNALS):
+            if one < two:
+                pairs[one, two, "s", "s", 2] = (CITED[i][j] + CITED[j][i], CITED[i][j], 0)
+    fit = Fit(comparisons_of(Totals(pairs=pairs)), {"Biometrika": 0.0}, 0.5)
+    assert fit.pairs == []
+    theta_Q = fit.solve(np.ones((1, 1)), None)[0]
+    assert theta_Q[:4] == pytest.approx([0, -2.94907, -0.47957, 0.26895], abs=1e-5)
+    _, inverse_FF = fit._curvature()
+    assert np.sqrt(np.diag(inverse_FF))[:3] == pytest.approx([0.10255, 0.06059, 0.07083], abs=1e-5)
+
+
+@pytest.mark.parametrize(("one", "two", "draws", "expected"), [(2, 1, 0, 119.549873), (2, 1, 1, 88.27871)])
+def test_elo_with_openspiels_smoothing(one: int, two: int, draws: int, expected: float) -> None:
+    """Vector V5: OpenSpiel's default adds a hundredth of a win each way."""
+    counts = (one + two + draws + 0.02, one + 0.01, draws)
+    kept = Totals(pairs={("a", "b", "s", "s", 2): counts})  # type: ignore[dict-item]  # parts of games
+    fit = Fit(comparisons_of(kept), {"b": 0.0}, 0.5)
+    assert ELO * fit.solve(np.ones((1, 1)), None)[0][0] == pytest.approx(expected, abs=1e-4)
+
+
 def test_baseball_as_agresti_fits_it(duel: Make) -> None:
-    """With the home effect: gamma .302, abilities by their sum (.044 .088 .137 .157 .164 .190 .220)."""
+    """Vector V4, with the home effect: gamma .302, abilities by their sum .044 .088 .137 .157 ..."""
     standings = rate(_baseball(duel), np.random.default_rng(0), anchors={"Baltimore": 0.0}, resamples=0)
     assert (standings.seat_effects["s_0"] - standings.seat_effects["s_1"]) / ELO == pytest.approx(
         0.302, abs=5e-4
@@ -75,10 +116,12 @@ def test_baseball_as_agresti_fits_it(duel: Make) -> None:
     assert shares == pytest.approx([0.044, 0.088, 0.137, 0.157, 0.164, 0.190, 0.220], abs=6e-4)
     assert [row.player for row in standings.rows] == list(TEAMS)
     assert standings.linked
+    home = {"s_0": standings.seat_effects["s_0"], "s_1": standings.seat_effects["s_1"]}
+    assert _log_likelihood(duel, rating, home) == pytest.approx(-169.5429, abs=5e-4)
 
 
 def test_baseball_without_home_effect(duel: Make) -> None:
-    """With each game entered in both pairs of seats nobody is at home: 1.58136 for Milwaukee, and so on."""
+    """Vector V4, without: each game entered in both pairs of seats, nobody is at home."""
     games = _baseball(duel)
     away = [
         duel(
@@ -91,6 +134,7 @@ def test_baseball_without_home_effect(duel: Make) -> None:
     rating = _by_name(rate(games + away, np.random.default_rng(0), anchors={"Baltimore": 0.0}, resamples=0))
     expected = [1.58136, 1.43641, 1.29449, 1.24762, 1.10770, 0.68385, 0.0]
     assert [rating[name] / ELO for name in TEAMS] == pytest.approx(expected, abs=1e-5)
+    assert _log_likelihood(duel, rating, {"s_0": 0.0, "s_1": 0.0}) == pytest.approx(-172.2482, abs=5e-4)
 
 
 def test_bootstrap_agrees_with_the_model(duel: Make) -> None:
@@ -119,7 +163,7 @@ def test_bootstrap_agrees_with_the_model(duel: Make) -> None:
 def test_elo_of_published_tables(
     duel: Make, table: list[list[int]], draws: int, expected: list[float]
 ) -> None:
-    """OpenSpiel's Bradley-Terry examples, shifted so that the weakest has 0."""
+    """Vector V5: OpenSpiel's Bradley-Terry examples, shifted so that the weakest has 0."""
     found = rate(_wins(duel, table, draws), np.random.default_rng(0), resamples=0)
     rating = [elo for _, elo in sorted(_by_name(found).items())]
     assert [elo - min(rating) for elo in rating] == pytest.approx(expected, abs=1e-3)
@@ -184,7 +228,7 @@ def _league(
 
 
 def test_finish_order_changes_no_bit(duel: Make) -> None:
-    """Blocks in any order give the same standings, intervals included, bit for bit."""
+    """Vector V18c: blocks in any order give the same standings, intervals included, bit for bit."""
     blocks = _league(duel, np.random.default_rng(2), [0, 0.5, 1.0], 8)
     shuffled = [blocks[i] for i in np.random.default_rng(3).permutation(len(blocks))]
     one = rate(blocks, np.random.default_rng(9), resamples=200)
@@ -193,7 +237,7 @@ def test_finish_order_changes_no_bit(duel: Make) -> None:
 
 
 def test_names_of_seats_change_nothing(block_of: Make) -> None:
-    """Relabelling the seats of a game of many leaves all ratings where they were."""
+    """Vector V18f: relabelling the seats of a game of many leaves all ratings where they were."""
     rng = np.random.default_rng(4)
     swap = {"s_0": "s_2", "s_1": "s_0", "s_2": "s_1"}
     plain, relabelled = [], []
@@ -214,7 +258,7 @@ def test_names_of_seats_change_nothing(block_of: Make) -> None:
 
 
 def test_clones_do_not_move_others(duel: Make) -> None:
-    """Entering a player twice under two names leaves the differences of the others within a few Elo."""
+    """Vector V18g: a player under two names leaves the differences of the others within a few Elo."""
     blocks = _league(duel, np.random.default_rng(2), [0, 0.5, 1.0], 30)
     clones = [
         duel(

@@ -36,7 +36,7 @@ def _start(out: Path) -> subprocess.Popen[bytes]:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_a_tournament_killed_a_hundred_times(tmp_path: Path) -> None:
-    """Every block exactly once, a whole ledger, and standings that are equal to the last bit."""
+    """Vector V18b: every block exactly once, a whole ledger, and standings that are equal to the last bit."""
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     began_s = time.monotonic()
     process = _start(whole)
