@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LEARNERS", "SCRIPTED", "learner_class", "load_snapshot", "make_policy", "scripted_names"]
 
-LEARNERS: Mapping[str, str] = {"ppo": "agents.ppo:PPO"}
+LEARNERS: Mapping[str, str] = {
+    "dqn": "agents.dqn:DQN",
+    "iddpg": "agents.maddpg:IDDPG",
+    "maddpg": "agents.maddpg:MADDPG",
+    "matd3": "agents.maddpg:MATD3",
+    "ppo": "agents.ppo:PPO",
+    "qmix": "agents.dqn:QMIX",
+    "vdn": "agents.dqn:VDN",
+}
 """Short name to full spec of a learner."""
 
 SCRIPTED: Mapping[str, str] = {

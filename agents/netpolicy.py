@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from agents.bymodel import ByModel
-from agents.distributions import ActionHeads, draw
+from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.networks import ActorNet
+from agents.valuenet import AimNet, ValueNet
 from marl.errors import UnknownNameError
 from marl.policy import Decision, Rows
 from marl.rng import uniforms
@@ -30,18 +31,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What makes an actor's network, beside its role's spaces."""
+    """What makes an actor's network, beside its role's spaces.
+
+    `head`: "policy" draws from a distribution; "aim" does so among choices, and plays a point of a box, with
+    noise; "values" and "dueling" play the best of their action values, with noisy weights after "noisy ".
+    """
 
     hidden: tuple[int, ...]
     activation: str
     memory: int
     separate: bool
+    head: str = "policy"
 
     def build(self, role: Role, generator: torch.Generator) -> ActorNet:
         """A fresh network for a role; a model for each seat where seats are separate."""
         models = len(role.seats) if self.separate else 1
-        size = feature_size(role)
-        return ActorNet(models, size, role.action, self.hidden, self.activation, self.memory, generator)
+        shape = (models, feature_size(role), role.action, self.hidden, self.activation)
+        if self.head == "aim" and role.action[0].kind == "box":
+            return AimNet(*shape, 0, generator)
+        if self.head in {"policy", "aim"}:
+            return ActorNet(*shape, self.memory, generator)
+        return ValueNet(*shape, generator, dueling="dueling" in self.head, noisy="noisy" in self.head)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -50,7 +60,7 @@ class Architecture:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
         """The architecture that `to_json` wrote."""
-        return cls(tuple(data["hidden"]), data["activation"], data["memory"], data["separate"])
+        return cls(tuple(data["hidden"]), data["activation"], data["memory"], data["separate"], data["head"])
 
 
 @dataclass
@@ -121,12 +131,12 @@ def forward(net: ActorNet, heads: ActionHeads, role: Role, asked: Sequence[Asked
     legal_PRA = table([a.mask_RA for a in asked]) > 0 if role.mask_size else None
     greedy = [a.greedy for a in asked]
     if all(greedy):
-        action_PRK, logp_PR = draw(heads, out_PRC, legal_PRA, net.log_std, None)
+        action_PRK, logp_PR = net.choose(heads, out_PRC, legal_PRA, None)
     else:
         uniform_PRU = table([uniforms(a.rows.key_R, heads.uniforms) for a in asked])
-        action_PRK, logp_PR = draw(heads, out_PRC, legal_PRA, net.log_std, uniform_PRU)
+        action_PRK, logp_PR = net.choose(heads, out_PRC, legal_PRA, uniform_PRU)
         if any(greedy):
-            best_PRK, best_logp_PR = draw(heads, out_PRC, legal_PRA, net.log_std, None)
+            best_PRK, best_logp_PR = net.choose(heads, out_PRC, legal_PRA, None)
             greedy_PR = table([np.full(len(a.rows), a.greedy) for a in asked])
             action_PRK = torch.where(greedy_PR.unsqueeze(-1), best_PRK, action_PRK)
             logp_PR = torch.where(greedy_PR, best_logp_PR, logp_PR)

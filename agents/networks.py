@@ -16,9 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.distributions import draw
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from agents.distributions import ActionHeads
     from agents.normalise import RunningMoments
     from marl.spaces import Leaf
 
@@ -179,6 +182,21 @@ class ActorNet(nn.Module):
         hidden = self.body(inputs_PRF)
         return hidden if self.core is None else self.core.step(self.core.input(hidden), memory_PRM)
 
+    def out(self, seen_PRH: Tensor) -> Tensor:
+        """What the heads put out, (P, R, C)."""
+        out_PRC: Tensor = self.head(seen_PRH)
+        return out_PRC
+
+    def direct(self, inputs_PRF: Tensor) -> Tensor:
+        """What the heads of a net without memory put out for scaled inputs."""
+        return self.out(self.body(inputs_PRF))
+
+    def choose(
+        self, heads: ActionHeads, out_PRC: Tensor, legal_PRA: Tensor | None, uniform_PRU: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Actions and their log-probabilities for outputs, as `draw` has them."""
+        return draw(heads, out_PRC, legal_PRA, self.log_std, uniform_PRU)
+
     def unroll(self, inputs_PRTF: Tensor, first_PRT: Tensor, memory_PRM: Tensor) -> Tensor:
         """What the heads see at T decisions of each row, (P, R, T, M); memory starts anew where `first`."""
         assert self.core is not None
@@ -194,7 +212,7 @@ class ActorNet(nn.Module):
     def forward(self, x_PRF: Tensor, memory_PRM: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and means side by side (P, R, C), and the next memory (P, R, M)."""
         seen = self.seen(self.inputs(x_PRF), memory_PRM)
-        return self.head(seen), memory_PRM if self.core is None else seen
+        return self.out(seen), memory_PRM if self.core is None else seen
 
 
 class CriticNet(nn.Module):

@@ -37,7 +37,7 @@ def slot_of(store: Store, fragment: Fragment, written: Any, time: int, row: int)
     leaf = store._steps[fragment.role.name].observation[0]
     seat = fragment.seat_R[row]
     found = [i for i in written if (leaf[i, seat] == fragment.observation[0][time, row]).all()]
-    return next(i for i in found if store.present_CN[i, seat])
+    return next(int(i) for i in found if store.present_CN[i, seat])
 
 
 def by_hand(fragment: Fragment, time: int, row: int, n: int, end: Any) -> tuple[float, float, int]:  # noqa: ANN401  # (T, R)

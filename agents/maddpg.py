@@ -1,0 +1,322 @@
+"""MADDPG (Lowe et al. 2017), MATD3 (Ackermann et al. 2019) and independent DDPG (Lillicrap et al. 2016).
+
+Deterministic policy gradients through critics of what all own seats saw and did (`view = "joint"`), or of the
+seat's own. Choices go through straight-through Gumbel draws, boxes through tanh.
+
+Axes: B batch, N seats, n seats of one role, F features, D numbers of an action as a critic sees it, P models,
+R rows, V numbers of a critic's view, W twins.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from agents.adam import Adam
+from agents.distributions import ActionHeads
+from agents.features import feature_size
+from agents.gradients import clip_by_model
+from agents.gumbel import action_features, action_size, gumbel_choice
+from agents.networks import CriticNet, Net
+from agents.offpolicy import OffPolicy, ReplaySettings, follow
+from agents.valuenet import AimNet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from agents.checkpoint import Part
+    from agents.networks import ActorNet
+    from agents.replay import Batch, RoleSteps
+    from marl.spec import Role, Spec
+
+View = Literal["joint", "own"]
+_VIEW = "what a seat's critic sees: observations and actions of all own seats, or the seat's"
+_TWIN = "two critics, of which the lower one is believed"
+_DELAY = "updates of the critic to one of the actor and the targets"
+_SMOOTH = "spread of the noise on a target's box action, clipped at twice that, in half widths of the box"
+
+
+class MADDPGSettings(ReplaySettings):
+    """MADDPG's settings."""
+
+    view: View = Field("joint", description=_VIEW)
+    batch: int = Field(1024, ge=1, description=ReplaySettings.model_fields["batch"].description)
+    every: int = Field(100, ge=1, description=ReplaySettings.model_fields["every"].description)
+    huber: float = Field(10.0, gt=0, description=ReplaySettings.model_fields["huber"].description)
+    max_grad_norm: float = Field(
+        0.5, gt=0, description=ReplaySettings.model_fields["max_grad_norm"].description
+    )
+    actor_lr: float = Field(1.0, gt=0, description="the actor's step size, as a share of lr")
+    twin: bool = Field(default=False, description=_TWIN)
+    delay: int = Field(1, ge=1, description=_DELAY)
+    smooth: float = Field(0.0, ge=0, description=_SMOOTH)
+    noise: float = Field(
+        0.1, gt=0, description="spread of the noise on box actions, in half widths of the box"
+    )
+    temperature: float = Field(1.0, gt=0, description="of the relaxed draw that gradients see")
+    logit_penalty: float = Field(
+        1e-3, ge=0, description="weight of the mean squared logit in the actor's loss"
+    )
+
+
+class MATD3Settings(MADDPGSettings):
+    """MADDPG's settings, with twin critics, delayed actors and smoothed targets."""
+
+    twin: bool = Field(default=True, description=_TWIN)
+    delay: int = Field(2, ge=1, description=_DELAY)
+    smooth: float = Field(0.2, ge=0, description=_SMOOTH)
+
+
+class IDDPGSettings(MADDPGSettings):
+    """MADDPG's settings, with critics that see what their seat sees."""
+
+    view: View = Field("own", description=_VIEW)
+
+
+@dataclass
+class _Part:
+    """The nets of one role."""
+
+    role: Role
+    actor: ActorNet
+    actor_target: ActorNet
+    critic: CriticNet
+    critic_target: CriticNet
+
+
+@dataclass
+class _Look:
+    """What critics see: each seat's features (n, B, F) and actions (n, B, D) by role, and those of all."""
+
+    seen: dict[str, Tensor]
+    done: dict[str, Tensor]
+    seen_BV: Tensor
+    done_BV: Tensor
+
+
+class MADDPG(OffPolicy):
+    """The learner of `roles` (default: all). `seed` starts its networks and draws its batches."""
+
+    Settings: ClassVar[type[MADDPGSettings]] = MADDPGSettings
+    name = "maddpg"
+    figures = ("loss", "td_error", "value", "gradient_norm", "actor_loss", "actor_gradient_norm")
+
+    def __init__(self, spec: Spec, settings: MADDPGSettings, seed: int, roles: Sequence[str] = ()) -> None:
+        self.settings = settings
+        joint = settings.view == "joint"
+        super().__init__(spec, settings, seed, roles, head="aim", joint=joint, want_state=False)
+        self._parts = {role.name: self._part(role) for role in self.roles}
+        actors, critics = self._actors(), self._critics()
+        self._actor_steps = Adam([p for net in actors.values() for p in net.parameters()], settings.lr)
+        self._critic_steps = Adam([p for net in critics.values() for p in net.parameters()], settings.lr)
+        self._actor_figures = [0.0, 0.0]
+
+    def _part(self, role: Role) -> _Part:
+        s, actor = self.settings, self._nets[role.name]
+        if isinstance(actor, AimNet):
+            actor.explore(s.noise)
+        seats = len(role.seats)
+        size = feature_size(role) + action_size(self.heads[role.name])
+        if s.view == "joint":
+            sizes = [feature_size(one) + action_size(self.heads[one.name]) for one in self.roles]
+            size = sum(n * len(one.seats) for n, one in zip(sizes, self.roles, strict=True))
+            size += seats * self._told_apart(role)
+        models = (seats if s.separate else 1) * (1 + s.twin)
+        critic = CriticNet(models, size, s.hidden, s.activation, self._generator)
+        return _Part(role, actor, _still_copy(actor), critic, _still_copy(critic))
+
+    def _told_apart(self, role: Role) -> bool:
+        """Whether a critic serves several seats of which all see the same."""
+        return self.settings.view == "joint" and not self.settings.separate and len(role.seats) > 1
+
+    # losses and update
+
+    def _learn(self, batch: Batch) -> tuple[list[float], Tensor]:
+        s = self.settings
+        present, following = torch.from_numpy(batch.present_BN), torch.from_numpy(batch.next_present_BN)
+        now = self._look(batch.now, present, self._done(batch.now))
+        with torch.no_grad():
+            then = self._look(batch.following, following, self._aimed(batch.following))
+        critic_figures, error_B = self._learn_critics(batch, now, then)
+        if self.updates % s.delay == 0:
+            self._actor_figures = self._learn_actors(batch, now)
+            for part in self._parts.values():
+                follow([part.actor_target, part.critic_target], [part.actor, part.critic], s.tau)
+        return [*critic_figures, *self._actor_figures], error_B
+
+    def _learn_critics(self, batch: Batch, now: _Look, then: _Look) -> tuple[list[float], Tensor]:
+        self._critic_steps.zero_grad()
+        losses, errors, values = [], [], []
+        for name, part in self._parts.items():
+            weight_nB = self._weight(batch, name)
+            columns = self.store.columns[name]
+            reward_nB = torch.from_numpy(batch.reward_BN[:, columns]).T
+            discount_nB = torch.from_numpy(batch.discount_BN[:, columns]).T
+            with torch.no_grad():
+                next_WnB = self._judge(part.critic_target, part.role, then)
+                target_nB = reward_nB + discount_nB * next_WnB.amin(0)
+            value_WnB = self._judge(part.critic, part.role, now)
+            loss_WnB = torch.nn.functional.huber_loss(
+                value_WnB, target_nB.expand_as(value_WnB), reduction="none", delta=self.settings.huber
+            )
+            losses.append((loss_WnB * weight_nB).sum())
+            errors.append((value_WnB[0].detach() - target_nB).abs())
+            values.append(value_WnB.detach().mean())
+        loss = torch.stack(losses).sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
+        limit = self.settings.max_grad_norm
+        norms = [clip_by_model(net.parameters(), limit).max() for net in self._critics().values()]
+        teaches_NB = torch.from_numpy(batch.teaches_BN).T
+        error_B = (torch.cat(errors) * teaches_NB).sum(0) / teaches_NB.sum(0).clamp(min=1)
+        figures = torch.stack(
+            [loss.detach(), error_B.mean(), torch.stack(values).mean(), torch.stack(norms).max()]
+        )
+        numbers = self._check(figures)
+        self._move(self._critic_steps, self._critics(), batch)
+        return numbers, error_B
+
+    def _learn_actors(self, batch: Batch, now: _Look) -> list[float]:
+        s = self.settings
+        self._actor_steps.zero_grad()
+        losses = []
+        for name, part in self._parts.items():
+            part.critic.requires_grad_(requires_grad=False)
+            out_PRC = part.actor.direct(self._by_model(now.seen[name]))
+            fresh_PRD = self._act(part.role, out_PRC, batch.now[name])
+            fresh_nBD = fresh_PRD.view(*now.seen[name].shape[:2], -1)
+            value_nB = self._judge(part.critic, part.role, now, fresh_nBD)[0]
+            losses.append(-(value_nB * self._weight(batch, name)).sum())
+            if not self.heads[name].boxes:
+                losses.append(s.logit_penalty * out_PRC.square().mean((1, 2)).sum())
+            part.critic.requires_grad_(requires_grad=True)
+        loss = torch.stack(losses).sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
+        norms = [clip_by_model(net.parameters(), s.max_grad_norm).max() for net in self._actors().values()]
+        numbers = self._check(torch.stack([loss.detach(), torch.stack(norms).max()]))
+        self._move(self._actor_steps, self._actors(), batch)
+        return numbers
+
+    def _weight(self, batch: Batch, role: str) -> Tensor:
+        """What each decision of a role's seats counts, (n, B): 1 in all for each model that learns."""
+        teaches_nB = torch.from_numpy(batch.teaches_BN[:, self.store.columns[role]]).T.float()
+        weight_nB = teaches_nB * torch.from_numpy(batch.weight_B)
+        count = teaches_nB.sum(1, keepdim=True) if self.settings.separate else teaches_nB.sum()
+        return weight_nB / count.clamp(min=1)
+
+    # actions, and what critics see
+
+    def _done(self, steps: Mapping[str, RoleSteps]) -> dict[str, Tensor]:
+        """What the seats did, (n, B, D)."""
+        return {
+            name: action_features(self.heads[name], torch.from_numpy(held.action_BnK)).transpose(0, 1)
+            for name, held in steps.items()
+        }
+
+    def _aimed(self, steps: Mapping[str, RoleSteps]) -> dict[str, Tensor]:
+        """What the target policies would do, (n, B, D): a draw of choices, boxes with clipped noise."""
+        s, aimed = self.settings, {}
+        for name, part in self._parts.items():
+            seen_nBF = self._seen(part.role, steps[name])
+            action = self._act(part.role, part.actor_target.direct(self._by_model(seen_nBF)), steps[name])
+            if self.heads[name].boxes and s.smooth:
+                noise = self._random.standard_normal(tuple(action.shape), "float32")
+                action = action + (s.smooth * torch.from_numpy(noise)).clamp(-2 * s.smooth, 2 * s.smooth)
+                action = action.clamp(-1, 1)
+            aimed[name] = action.view(*seen_nBF.shape[:2], -1)
+        return aimed
+
+    def _act(self, role: Role, out_PRC: Tensor, steps: RoleSteps) -> Tensor:
+        """An actor's output as an action that gradients can pass, (P, R, D)."""
+        heads = self.heads[role.name]
+        if heads.boxes:
+            return out_PRC
+        legal_PRA = None
+        if role.mask_size:
+            legal_PRA = self._by_model(torch.from_numpy(steps.mask_BnA).transpose(0, 1)) > 0
+        return gumbel_choice(heads, out_PRC, legal_PRA, self._random, self.settings.temperature)
+
+    def _look(self, steps: Mapping[str, RoleSteps], present_BN: Tensor, done: dict[str, Tensor]) -> _Look:
+        """What critics see of a batch; seats that are not there, or others', are zeros."""
+        there = {
+            role.name: present_BN[:, self.store.columns[role.name]].T.unsqueeze(-1) for role in self.roles
+        }
+        seen = {role.name: self._seen(role, steps[role.name]) * there[role.name] for role in self.roles}
+        done = {name: action * there[name] for name, action in done.items()}
+        everything = [[part.transpose(0, 1).flatten(1) for part in side.values()] for side in (seen, done)]
+        return _Look(seen, done, torch.cat(everything[0], 1), torch.cat(everything[1], 1))
+
+    def _judge(self, critic: CriticNet, role: Role, look: _Look, fresh_nBD: Tensor | None = None) -> Tensor:
+        """Values (W, n, B) of a role's seats; `fresh`: of these own actions instead of those in the batch."""
+        seen_nBF = look.seen[role.name]
+        own_nBD = look.done[role.name] if fresh_nBD is None else fresh_nBD
+        seats, rows = seen_nBF.shape[:2]
+        parts = [seen_nBF, own_nBD]
+        if self.settings.view == "joint":
+            parts = [each.expand(seats, *each.shape) for each in (look.seen_BV, look.done_BV)]
+            if fresh_nBD is not None:
+                parts[1] = self._with_own(role, parts[1], fresh_nBD)
+        if self._told_apart(role):
+            parts.append(torch.eye(seats).unsqueeze(1).expand(seats, rows, seats))
+        view_PRV = self._by_model(torch.cat(parts, -1))
+        twins = 1 + self.settings.twin
+        value: Tensor = critic(view_PRV.repeat(twins, 1, 1) if twins > 1 else view_PRV)
+        return value.view(twins, seats, rows)
+
+    def _with_own(self, role: Role, done_nBV: Tensor, fresh_nBD: Tensor) -> Tensor:
+        """All seats' actions, each seat's own one replaced; those of the others stay as they were played."""
+        changed, size = done_nBV.clone(), fresh_nBD.shape[-1]
+        before = self.roles[: self.roles.index(role)]
+        at = sum(len(one.seats) * action_size(self.heads[one.name]) for one in before)
+        for seat, fresh_BD in enumerate(fresh_nBD):
+            changed[seat, :, at + seat * size : at + (seat + 1) * size] = fresh_BD
+        return changed
+
+    # what is kept
+
+    def _actors(self) -> dict[str, ActorNet]:
+        return {name: part.actor for name, part in self._parts.items()}
+
+    def _critics(self) -> dict[str, CriticNet]:
+        return {name: part.critic for name, part in self._parts.items()}
+
+    def _kept(self) -> dict[str, Part]:
+        kept: dict[str, Part] = {"actor_steps": self._actor_steps, "critic_steps": self._critic_steps}
+        for name, part in self._parts.items():
+            kept |= {f"{name}/actor": part.actor, f"{name}/actor_target": part.actor_target}
+            kept |= {f"{name}/critic": part.critic, f"{name}/critic_target": part.critic_target}
+        return kept
+
+    def _follow_lr(self, lr: float) -> None:
+        self._critic_steps.lr, self._actor_steps.lr = lr, lr * self.settings.actor_lr
+
+    def _check_role(self, role: Role) -> None:
+        heads = ActionHeads.of(role)
+        if heads.boxes and not np.isfinite([heads.low_K, heads.high_K]).all():
+            raise self._refused(f"an unbounded box as action of role {role.name}", "boxes with bounds", "ppo")
+        if heads.whole and heads.boxes:
+            raise self._refused(f"a box of whole numbers as action of role {role.name}", "floats", "ppo")
+
+
+class MATD3(MADDPG):
+    """MADDPG with twin critics, delayed actors and smoothed targets (Fujimoto et al. 2018)."""
+
+    Settings = MATD3Settings
+    name = "matd3"
+
+
+class IDDPG(MADDPG):
+    """Independent DDPG: MADDPG with `view = "own"`."""
+
+    Settings = IDDPGSettings
+    name = "iddpg"
+
+
+def _still_copy(net: Net) -> Net:
+    return copy.deepcopy(net).requires_grad_(requires_grad=False)
