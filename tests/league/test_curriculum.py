@@ -88,7 +88,7 @@ def test_scores_are_measured_within_their_range(duel: Make) -> None:
 
 
 def test_a_constant_below_the_threshold_never_passes(block_of: Make) -> None:
-    """Vector V18d: -1 at a threshold of -0.8, where a smoothing that starts at 0 lets the first value pass."""
+    """Vector V18d: -1 at a threshold of -0.8, where smoothing that starts at 0 lets the first value pass."""
     stage = _stage(metric="score", score_range=(-2.0, 0.0), threshold=0.6, min_blocks=1, max_blocks=400)
     lineup = {"s_0": "me", "s_1": "hold"}
     blocks = [block_of([lineup], [{"s_0": -1.0, "s_1": -1.0}], position=i) for i in range(400)]
