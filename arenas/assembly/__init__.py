@@ -1,7 +1,7 @@
 """Multi-arm assembly: two to four arms build a product, in PyBullet.
 
 `product` says what is built, `stages` what the curriculum asks for, `world` makes all calls to the engine,
-`arena` turns the world into observation and reward. `layout` is the table of what each number of an
+`arena` turns the world into observation and reward. `kernel.layout` is the table of what each number of an
 observation is.
 """
 

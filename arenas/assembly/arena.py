@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from arenas.assembly import layout
+from arenas.assembly.kernel import layout
 from arenas.assembly.options import AssemblyOptions
 from arenas.assembly.plan import plan_of
 from arenas.assembly.product import Product, read_product
@@ -41,7 +41,7 @@ REFERENCE_SUBSTEPS, REFERENCE_HZ = 12, 240
 class Assembly(Arena):
     """One to four arms around a table build what a stage asks for; one seat an arm, all in one team.
 
-    Observation (float32, own base frame, SI units): `arenas.assembly.layout` names every number.
+    Observation (float32, own base frame, SI units): `arenas.assembly.kernel.layout` names every number.
     Action (float32 in -1..1), last number the grip (1 open, -1 closed): `ee_delta` x, y, z (0.6 m/s), yaw
     (3 rad/s); `ee_delta6` with roll and pitch; `joint_vel` (2 rad/s) and `joint_delta`. KUKA's joint modes
     have no grip in stage reach.

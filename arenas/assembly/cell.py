@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arenas.assembly import motion
-from arenas.assembly.entry import entries
-from arenas.assembly.kinematics import TO_HOME
+from arenas.assembly.kernel import motion
+from arenas.assembly.kernel.entry import entries
+from arenas.assembly.kernel.kinematics import TO_HOME
 from arenas.assembly.product import boxes
 from arenas.assembly.robots import ROBOTS
 from arenas.assembly.stages import ring

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arenas.assembly.kinematics import solve_pose
+from arenas.assembly.kernel.kinematics import solve_pose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

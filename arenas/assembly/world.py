@@ -387,7 +387,7 @@ class World:
 
     def tool(self, arm: int) -> Floats:
         """The tool's frame, from the joint angles."""
-        from arenas.assembly.kinematics import follow
+        from arenas.assembly.kernel.kinematics import follow
 
         tool_44 = np.empty((4, 4))
         joints = len(self.q_NJ[arm])

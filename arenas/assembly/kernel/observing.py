@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arenas.assembly.judging import grasp_of
-from arenas.assembly.layout import OTHER_SIZE, TASK_SIZE
-from arenas.assembly.motion import wrapped, yaw_of
+from arenas.assembly.kernel.judging import grasp_of
+from arenas.assembly.kernel.layout import OTHER_SIZE, TASK_SIZE
+from arenas.assembly.kernel.motion import wrapped, yaw_of
 from arenas.jit import compiled
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arenas.assembly import judging, motion, observing
+from arenas.assembly.kernel import judging, motion, observing
 from arenas.jit import stamp_of
 
 Arrays = tuple[NDArray[np.generic], ...]

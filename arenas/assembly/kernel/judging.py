@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arenas.assembly.motion import wrapped
+from arenas.assembly.kernel.motion import wrapped
 from arenas.jit import compiled
 
 if TYPE_CHECKING:

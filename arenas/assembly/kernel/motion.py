@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arenas.assembly.kinematics import PULL, damped, follow, twist_to, within
+from arenas.assembly.kernel.kinematics import PULL, damped, follow, twist_to, within
 from arenas.jit import compiled
 
 if TYPE_CHECKING:
