@@ -44,6 +44,11 @@ class _Face:
         self._start: int = space["st"] if discrete else 0
         self._codec = codec
         self._array = role.observation_space["k"] == "box"
+        # Rows of the only copy, looked up once: now, and of the match that is over.
+        self._leaves = [
+            [leaf[0] for leaf in leaves] for leaves in (self.frame.observation, self.frame.last_observation)
+        ]
+        self._mask_rows = (self.frame.mask_BNA[0], self.frame.last_mask_BNA[0])
         action: Any = self.action_NK.reshape(-1)
         self._actions = memoryview(action)
         mask: Any = self.frame.mask_BNA.reshape(-1)
@@ -66,16 +71,15 @@ class _Face:
 
     def observations(self, *, last: bool) -> list[Any]:
         """What every seat sees; the arrays share no memory with the frame."""
-        frame, role = self.frame, self.role
-        leaves = frame.last_observation if last else frame.observation
+        role, leaves = self.role, self._leaves[last]
         if self._array:
-            seen = list(leaves[0][0].copy())
+            seen = list(leaves[0].copy())
         else:
             seats = range(len(role.seats))
-            seen = [restore(role.observation_space, [leaf[0, i] for leaf in leaves]) for i in seats]
+            seen = [restore(role.observation_space, [leaf[i] for leaf in leaves]) for i in seats]
         if not role.masked:
             return seen
-        mask_NA = (frame.last_mask_BNA if last else frame.mask_BNA)[0].astype(np.int8)
+        mask_NA = self._mask_rows[last].astype(np.int8)
         return [
             {"observation": value, "action_mask": mask_A} for value, mask_A in zip(seen, mask_NA, strict=True)
         ]
@@ -106,6 +110,11 @@ class Single(ParallelEnv[str, Any, Any]):
         self.agents: list[str] = []
         self._live: list[tuple[_Face, list[tuple[int, str]]]] = []
         self._faces = [_Face(arena.spec.arena, role, self._frame, self._orders) for role in arena.spec.roles]
+        self._over = memoryview(self._frame.over_B.view(np.uint8))  # type: ignore[arg-type]  # an array is a buffer
+        self._rows = {
+            name: [getattr(face.frame, name)[0] for face in self._faces]
+            for name in ("reward_BN", "terminated_BN", "truncated_BN", "alive_BN", "score_BN")
+        }
         seats = [(face, i, seat) for face in self._faces for i, seat in enumerate(face.role.seats)]
         self._at = {seat: (face, i) for face, i, seat in seats}
         self._place = {seat: place for place, (_, _, seat) in enumerate(seats)}
@@ -158,7 +167,7 @@ class Single(ParallelEnv[str, Any, Any]):
         for face, live in self._live:
             face.put(actions, live)
         self._arena.step()
-        over = bool(self._frame.over_B[0])
+        over = self._over[0] > 0
         observations = self._observe(seats, last=over)
         rewards = self._of(seats, "reward_BN")
         terminated, truncated = self._flags(seats, "terminated_BN"), self._flags(seats, "truncated_BN")
@@ -213,10 +222,11 @@ class Single(ParallelEnv[str, Any, Any]):
         ]
 
     def _all(self, name: str) -> list[Any]:
-        if len(self._faces) == 1:
-            only: list[Any] = getattr(self._faces[0].frame, name)[0].tolist()
+        rows = self._rows[name]
+        if len(rows) == 1:
+            only: list[Any] = rows[0].tolist()
             return only
-        return [value for face in self._faces for value in getattr(face.frame, name)[0].tolist()]
+        return [value for row in rows for value in row.tolist()]
 
 
 def _outer_space(role: Role) -> spaces.Space[Any]:

@@ -6,13 +6,13 @@ rows, M memory, K = 1, A choices.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agents.scripted.trading import SCRIPTED as TRADERS
 from agents.scripted.wishes import HOLD, SELL, View, market
-from marl.policy import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agents.scripted.wishes import Floats
-    from marl.policy import Policy, Rows
+    from marl.policy import Decision, Policy, Rows
     from marl.spec import Role, Spec
 
 SLICE = 0.25
@@ -51,9 +51,8 @@ class Schedule:
         view, memory_RM = View(role, observation[0], mask_RA, rows), memory_RM.copy()
         behind_R = view["inventory"] - self.left(view, memory_RM) >= 0.5 * SLICE
         choice = market(SELL, 0)
-        sells_R = behind_R & (mask_RA[:, choice] > 0) & (role.name == "liquidator")
-        action_R = np.where(sells_R, choice, HOLD)
-        return Decision(action_R[:, None].astype(role.action_dtype), memory_RM=memory_RM)
+        sells_R = behind_R & (view.mask_RA[:, choice] > 0) & (role.name == "liquidator")
+        return replace(view.decide(np.where(sells_R, choice, HOLD)), memory_RM=memory_RM)
 
     def left(self, view: View, memory_RM: NDArray[np.float32]) -> Floats:
         """What it should still hold, in parts of the limit; `memory_RM` is changed in place."""

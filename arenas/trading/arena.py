@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from arenas.trading.actions import CHOICES, NUMBERS
-from arenas.trading.entry import entry
+from arenas.trading.entry import UNKNOWN, entry
 from arenas.trading.faces import ROLE, faces_of
 from arenas.trading.options import Options, rules
 from arenas.trading.prices import load, windows
@@ -89,16 +89,13 @@ class TradingBatch(BatchArena):
         self.worlds_B = np.zeros(self.copies, WORLD)
         self._faces = tuple(faces_of(frame, orders))
         self._variant_B = np.zeros(self.copies, np.int64)
-        self._asked_B = orders.variant_B.view(np.uint32)  # a negative one is too great, too
+        self._asked_B = orders.variant_B
 
     def step(self) -> None:
         """Advance every copy by one step, in place."""
         if self._joint:
             self._joint.gather()
-        greatest = self._asked_B.max()
-        if greatest >= len(self._rules_V):
-            raise SpecError(self.name, got=f"variant {greatest}", expected=f"below {len(self._rules_V)}")
-        self._step(
+        told = self._step(
             self.worlds_B,
             self._faces,
             self._rules_V,
@@ -108,6 +105,12 @@ class TradingBatch(BatchArena):
             self._public_O,
             self._capacity.depth,
         )
+        if told == UNKNOWN:
+            raise SpecError(
+                self.name,
+                got=f"variants {sorted(set(self._asked_B.tolist()))}",
+                expected=f"all from 0 to {len(self._rules_V) - 1}",
+            )
         if self._joint:
             self._joint.scatter()
 

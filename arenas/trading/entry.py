@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,6 +16,8 @@ from arenas.trading import kernel
 from arenas.trading.faces import Faces
 
 Entry = Callable[..., int]
+UNKNOWN: Any = np.int64(-1)
+"""What an entry returns where a copy asks for a variant that does not exist; else the stamp."""
 
 
 @functools.cache
@@ -37,7 +40,7 @@ def entry() -> Entry:
         public_O: NDArray[np.float32],
         depth: int,
     ) -> int:
-        kernel.step_copies(
+        done = kernel.step_copies(
             worlds_B,
             Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
             rules_V,
@@ -47,6 +50,6 @@ def entry() -> Entry:
             public_O,
             depth,
         )
-        return stamp
+        return stamp if done else UNKNOWN
 
     return step_batch

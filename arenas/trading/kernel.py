@@ -45,8 +45,14 @@ def step_copies(
     windows_W2: NDArray[np.int64],
     public_O: NDArray[np.float32],
     depth: int,
-) -> None:
-    """Advance every copy by one step; `variant_B` is whose rules each plays, `public_O` is scratch."""
+) -> bool:
+    """Advance every copy by one step; `variant_B` is whose rules each plays, `public_O` is scratch.
+
+    Nothing is done where a copy asks for a variant that does not exist; returns whether it was done.
+    """
+    for copy in range(len(worlds_B)):
+        if not 0 <= faces.variant_B[copy] < len(rules_V):
+            return False
     for copy in range(len(worlds_B)):
         world = worlds_B[copy]
         _forget(faces, copy)
@@ -79,6 +85,7 @@ def step_copies(
             faces.acting_BN[copy, seat] = world["alive"][seat] > 0
         if faces.want_state_B[copy]:
             write_state(world, rules, depth, faces.state_BS[copy])
+    return True
 
 
 @compiled

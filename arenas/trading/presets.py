@@ -1,7 +1,4 @@
-"""Named sets of options of the trading arenas, and a ready-made curriculum for `exchange`.
-
-`PRESETS`: preset to (arena, options). `STAGES`: from one rival without fees to everything on.
-"""
+"""Named sets of options of the trading arenas: `PRESETS` has preset to (arena, options)."""
 
 from __future__ import annotations
 
@@ -81,12 +78,3 @@ PRESETS: Mapping[str, tuple[str, Knobs]] = {
     "execution": ("trading_execution", EXECUTION),
 }
 """Preset to the arena's short name and the options that it sets."""
-
-STAGES: tuple[tuple[str, Knobs], ...] = (
-    ("quiet", {**CROWD_ONLY, "seats": 2, "prices": "ou"}),
-    ("informed", {"seats": 2, "prices": "ou", "momentum_traders": 0}),
-    ("ecology", {"seats": 4, **EXCHANGE, **TRAINED, "taker_fee": 0.0}),
-    ("fees", {"seats": 4, **EXCHANGE, **TRAINED}),
-    ("volatile", {"seats": 8, **EXCHANGE, **TRAINED, "scale_high": 2.0, "jump_rate": 0.02}),
-)
-"""Name and options of each stage, easiest first; capacities are those of the last."""

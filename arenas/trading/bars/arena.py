@@ -8,8 +8,9 @@ import numpy as np
 from gymnasium import spaces
 
 from arenas.trading.bars.entry import entry
-from arenas.trading.bars.kernel import CHOICES, CLOSE, RULES, WORLD
+from arenas.trading.bars.kernel import CHOICES, CLOSE, RULES, VOLUME, WORLD
 from arenas.trading.bars.options import Options, bars
+from arenas.trading.entry import UNKNOWN
 from arenas.trading.faces import ROLE, faces_of
 from arenas.trading.prices import windows
 from marl.batch import BatchArena
@@ -45,7 +46,7 @@ class BarsBatch(BatchArena):
         self._capacity = first if capacity is None else Options.read(NAME, capacity)
         self.spec = _spec(self._capacity)
         self._series: dict[str, tuple[list[Series], int]] = {}
-        self._bars_R5 = np.zeros((0, 5))
+        self._bars_R9 = np.zeros((0, 9))
         self._windows_W2 = np.zeros((0, 2), np.int64)
         self._rules_V = np.zeros(0, RULES)
         self._options: list[Options] = []
@@ -65,21 +66,24 @@ class BarsBatch(BatchArena):
         self.worlds_B = np.zeros(self.copies, WORLD)
         self._faces = tuple(faces_of(frame, orders))
         self._variant_B = np.zeros(self.copies, np.int64)
-        self._asked_B = orders.variant_B.view(np.uint32)  # a negative one is too great, too
+        self._asked_B = orders.variant_B
 
     def step(self) -> None:
         """Advance every copy by one bar, in place."""
-        greatest = self._asked_B.max()
-        if greatest >= len(self._rules_V):
-            raise SpecError(NAME, got=f"variant {greatest}", expected=f"below {len(self._rules_V)}")
-        self._step(
-            self.worlds_B, self._faces, self._rules_V, self._variant_B, self._bars_R5, self._windows_W2
+        told = self._step(
+            self.worlds_B, self._faces, self._rules_V, self._variant_B, self._bars_R9, self._windows_W2
         )
+        if told == UNKNOWN:
+            raise SpecError(
+                NAME,
+                got=f"variants {sorted(set(self._asked_B.tolist()))}",
+                expected=f"all from 0 to {len(self._rules_V) - 1}",
+            )
 
     def view(self, copy: int) -> dict[str, Any]:
         """The last bar and every seat's portfolio, as plain JSON."""
         world, options = self.worlds_B[copy], self._options[int(self._variant_B[copy])]
-        bar = self._bars_R5[int(world["row"])]
+        bar = self._bars_R9[int(world["row"]), : VOLUME + 1]
         return {
             "step": int(world["step"]),
             "bar": bar.round(4).tolist(),
@@ -120,9 +124,10 @@ class BarsBatch(BatchArena):
         """The series of an option and where their bars begin among all; each is read once."""
         if prices not in self._series:
             series = bars(prices)
-            self._series[prices] = series, len(self._bars_R5)
-            rows = [one.bars_R5 for one in series if one.bars_R5 is not None]
-            self._bars_R5 = np.concatenate([self._bars_R5, *rows])
+            self._series[prices] = series, len(self._bars_R9)
+            bars_R5 = np.concatenate([one.bars_R5 for one in series if one.bars_R5 is not None])
+            rows_R9 = np.concatenate([bars_R5, np.log(bars_R5[:, :VOLUME])], 1)
+            self._bars_R9 = np.concatenate([self._bars_R9, rows_R9])
         return self._series[prices]
 
 

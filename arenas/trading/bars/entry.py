@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arenas.jit import stamp_of
 from arenas.trading.bars import kernel
-from arenas.trading.entry import Entry
+from arenas.trading.entry import UNKNOWN, Entry
 from arenas.trading.faces import Faces
 
 
@@ -27,17 +27,17 @@ def entry() -> Entry:
         faces: tuple[NDArray[np.generic], ...],
         rules_V: NDArray[np.void],
         variant_B: NDArray[np.int64],
-        bars_R5: NDArray[np.float64],
+        bars_R9: NDArray[np.float64],
         windows_W2: NDArray[np.int64],
     ) -> int:
-        kernel.step_copies(
+        done = kernel.step_copies(
             worlds_B,
             Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
             rules_V,
             variant_B,
-            bars_R5,
+            bars_R9,
             windows_W2,
         )
-        return stamp
+        return stamp if done else UNKNOWN
 
     return step_batch

@@ -5,8 +5,6 @@ Axes: B copies, N seats, K = 1, R rows of bars, W windows, V variants.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +18,8 @@ CHOICES = 7
 FRACTIONS = np.array([0.0, 0.25, 0.5, 1.0, -0.25, -0.5, -1.0])
 """What each choice trades: a part of the cash (above 0), or of the shares."""
 OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
+LOGS = 5
+"""Columns of a bar: prices, volume, and from LOGS on the prices' logarithms."""
 
 RULES = np.dtype(
     [(name, np.int64) for name in ("seats", "horizon", "lookback", "window", "windows", "continuous")]
@@ -39,10 +39,16 @@ def step_copies(
     faces: Faces,
     rules_V: NDArray[np.void],
     variant_B: NDArray[np.int64],
-    bars_R5: NDArray[np.float64],
+    bars_R9: NDArray[np.float64],
     windows_W2: NDArray[np.int64],
-) -> None:
-    """Advance every copy by one bar; `variant_B` is whose rules each plays."""
+) -> bool:
+    """Advance every copy by one bar; `variant_B` is whose rules each plays.
+
+    Nothing is done where a copy asks for a variant that does not exist; returns whether it was done.
+    """
+    for copy in range(len(worlds_B)):
+        if not 0 <= faces.variant_B[copy] < len(rules_V):
+            return False
     for copy in range(len(worlds_B)):
         world = worlds_B[copy]
         faces.over_B[copy] = faces.lost_B[copy] = False
@@ -57,19 +63,20 @@ def step_copies(
             rules = rules_V[variant_B[copy]]
             for seat in range(rules["seats"]):
                 faces.reward_BN[copy, seat] = _trade(
-                    world, rules, seat, faces.action_BNK[copy, seat, 0], bars_R5
+                    world, rules, seat, faces.action_BNK[copy, seat, 0], bars_R9
                 )
             world["step"] += 1
             world["row"] += 1
             faces.steps_B[copy] = world["step"]
             if world["step"] == rules["horizon"]:
-                _finish(world, rules, faces, copy, bars_R5)
+                _finish(world, rules, faces, copy, bars_R9)
                 _start(world, rules_V, variant_B, faces, copy, windows_W2)
         if faces.ticket_B[copy] != PARKED:
             rules = rules_V[variant_B[copy]]
-            _show(world, rules, bars_R5, faces.observation_BNO[copy], faces.mask_BNA[copy])
+            _show(world, rules, bars_R9, faces.observation_BNO[copy], faces.mask_BNA[copy])
             if faces.want_state_B[copy]:
                 _write_state(world, rules, faces.state_BS[copy])
+    return True
 
 
 @compiled
@@ -121,9 +128,9 @@ def _choose_window(world: np.void, rules: np.void, windows_W2: NDArray[np.int64]
 
 
 @compiled
-def _trade(world: np.void, rules: np.void, seat: int, action: float, bars_R5: NDArray[np.float64]) -> float:
+def _trade(world: np.void, rules: np.void, seat: int, action: float, bars_R9: NDArray[np.float64]) -> float:
     """Trade at the last close seen, hold until the next: the return of the bar."""
-    close, after = bars_R5[world["row"], CLOSE], bars_R5[world["row"] + 1, CLOSE]
+    close, after = bars_R9[world["row"], CLOSE], bars_R9[world["row"] + 1, CLOSE]
     fraction = 0.0
     if rules["continuous"]:
         if -1.0 <= action <= 1.0:
@@ -144,13 +151,13 @@ def _trade(world: np.void, rules: np.void, seat: int, action: float, bars_R5: ND
 
 
 @compiled
-def _finish(world: np.void, rules: np.void, faces: Faces, copy: int, bars_R5: NDArray[np.float64]) -> None:
+def _finish(world: np.void, rules: np.void, faces: Faces, copy: int, bars_R9: NDArray[np.float64]) -> None:
     """Write scores and the last observations."""
     for seat in range(faces.score_BN.shape[1]):
         inside = seat < rules["seats"]
         faces.score_BN[copy, seat] = world["worth"][seat] - 1.0 if inside else 0.0
         faces.truncated_BN[copy, seat] = inside
-    _show(world, rules, bars_R5, faces.last_observation_BNO[copy], faces.last_mask_BNA[copy])
+    _show(world, rules, bars_R9, faces.last_observation_BNO[copy], faces.last_mask_BNA[copy])
     if faces.want_state_B[copy]:
         _write_state(world, rules, faces.last_state_BS[copy])
     faces.over_B[copy] = True
@@ -161,21 +168,21 @@ def _finish(world: np.void, rules: np.void, faces: Faces, copy: int, bars_R5: ND
 def _show(
     world: np.void,
     rules: np.void,
-    bars_R5: NDArray[np.float64],
+    bars_R9: NDArray[np.float64],
     observation_NO: NDArray[np.float32],
     mask_NA: NDArray[np.uint8],
 ) -> None:
     """Bars relative to the last close and to their mean volume, oldest first; then the portfolio."""
     row, lookback = world["row"], rules["lookback"]
-    close, volume = bars_R5[row, CLOSE], 0.0
+    close, volume = bars_R9[row, CLOSE], 0.0
     for past in range(row - lookback + 1, row + 1):
-        volume += bars_R5[past, VOLUME] / lookback
+        volume += bars_R9[past, VOLUME] / lookback
     first_O, at = observation_NO[0], 0
     for past in range(row - lookback + 1, row + 1):
         for column in range(VOLUME):
-            first_O[at] = math.log(bars_R5[past, column] / close)
+            first_O[at] = bars_R9[past, LOGS + column] - bars_R9[row, LOGS + CLOSE]
             at += 1
-        first_O[at] = bars_R5[past, VOLUME] / volume - 1.0 if volume > 0.0 else 0.0
+        first_O[at] = bars_R9[past, VOLUME] / volume - 1.0 if volume > 0.0 else 0.0
         at += 1
     for seat in range(rules["seats"]):
         out_O = observation_NO[seat]

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from arenas.trading.book import BUY, SELL
+from arenas.trading.entry import UNKNOWN
 from arenas.trading.faces import ROLE, faces_of
 from arenas.trading.induced.entry import entry
 from arenas.trading.induced.kernel import D_PERIOD, WORLD
@@ -82,14 +83,17 @@ class InducedBatch(BatchArena):
         self.worlds_B = np.zeros(self.copies, WORLD)
         self._faces = tuple(faces_of(frame, orders))
         self._variant_B = np.zeros(self.copies, np.int64)
-        self._asked_B = orders.variant_B.view(np.uint32)  # a negative one is too great, too
+        self._asked_B = orders.variant_B
 
     def step(self) -> None:
         """Advance every copy by one step, in place."""
-        greatest = self._asked_B.max()
-        if greatest >= len(self._rules_V):
-            raise SpecError(NAME, got=f"variant {greatest}", expected=f"below {len(self._rules_V)}")
-        self._step(self.worlds_B, self._faces, self._rules_V, self._variant_B)
+        told = self._step(self.worlds_B, self._faces, self._rules_V, self._variant_B)
+        if told == UNKNOWN:
+            raise SpecError(
+                NAME,
+                got=f"variants {sorted(set(self._asked_B.tolist()))}",
+                expected=f"all from 0 to {len(self._rules_V) - 1}",
+            )
 
     def view(self, copy: int) -> dict[str, Any]:
         """The book, this period's trades as [price, buyer, seller], every seat's surplus, as plain JSON."""

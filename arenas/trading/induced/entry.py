@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arenas.jit import stamp_of
-from arenas.trading.entry import Entry
+from arenas.trading.entry import UNKNOWN, Entry
 from arenas.trading.faces import Faces
 from arenas.trading.induced import kernel
 
@@ -28,12 +28,12 @@ def entry() -> Entry:
         rules_V: NDArray[np.void],
         variant_B: NDArray[np.int64],
     ) -> int:
-        kernel.step_copies(
+        done = kernel.step_copies(
             worlds_B,
             Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
             rules_V,
             variant_B,
         )
-        return stamp
+        return stamp if done else UNKNOWN
 
     return step_batch

@@ -61,9 +61,15 @@ period_sum: trades of this period and their prices' sum.
 @compiled
 def step_copies(
     worlds_B: NDArray[np.void], faces: Faces, rules_V: NDArray[np.void], variant_B: NDArray[np.int64]
-) -> None:
-    """Advance every copy by one step; `variant_B` is whose rules each plays."""
+) -> bool:
+    """Advance every copy by one step; `variant_B` is whose rules each plays.
+
+    Nothing is done where a copy asks for a variant that does not exist; returns whether it was done.
+    """
     seats = faces.alive_BN.shape[1]
+    for copy in range(len(worlds_B)):
+        if not 0 <= faces.variant_B[copy] < len(rules_V):
+            return False
     for copy in range(len(worlds_B)):
         world = worlds_B[copy]
         faces.over_B[copy] = faces.lost_B[copy] = False
@@ -86,6 +92,7 @@ def step_copies(
             show(world, rules, faces.observation_BNO[copy], faces.mask_BNA[copy])
             if faces.want_state_B[copy]:
                 _write_state(world, rules, faces.state_BS[copy])
+    return True
 
 
 @compiled

@@ -19,9 +19,9 @@ from marl.spec import Ticket
 BLOCKS, COPIES = 64, 32
 
 
-def profits(first: str, second: str) -> NDArray[np.float64]:
+def profits(first: str, second: str, action: str = "discrete") -> NDArray[np.float64]:
     """Final profits of two players over blocks of two matches with seats swapped, (blocks x 2, player)."""
-    pool = LocalPool([TradingBatch({"seats": 2, "taker_fee": 0.1})], COPIES)
+    pool = LocalPool([TradingBatch({"seats": 2, "taker_fee": 0.1, "action": action})], COPIES)
     spec = pool.spec
     players = {f"{name} {i}": Player(make_policy(name, spec)) for i, name in enumerate((first, second))}
 
@@ -49,6 +49,14 @@ def test_choices_are_numbered_as_the_arena_numbers_them() -> None:
     ]
     assert market == list(range(actions.MARKET, actions.LIMIT))
     assert limit == list(range(actions.LIMIT, actions.CANCEL))
+
+
+@pytest.mark.parametrize("name", ["buy_and_hold", "maker", "momentum", "zi_c"])
+def test_choices_in_numbers_earn_what_choices_earn(name: str) -> None:
+    """Where actions are four numbers a trader's choices are worth what they are worth as choices."""
+    whole, free = (profits(name, "hold", action)[:, 0] for action in ("discrete", "continuous"))
+    error = np.hypot(whole.std(), free.std()) / len(whole) ** 0.5
+    assert abs(whole.mean() - free.mean()) < 3 * error + 5.0
 
 
 @pytest.mark.parametrize("name", list(SCRIPTED))

@@ -153,7 +153,7 @@ def test_unknown_variant_is_refused() -> None:
     frame, orders = over_memory(arena.spec, 1)
     arena.attach(frame, orders)
     orders.follow(0, Ticket(0, 0, variant=3))
-    with pytest.raises(SpecError, match="variant 3"):
+    with pytest.raises(SpecError, match=r"variants .*3"):
         arena.step()
 
 

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents import scripted_names
 from arenas import make
 from arenas.trading import TradingBatch
+from arenas.trading.arena import NAME
 from arenas.trading.bars import BarsBatch
 from arenas.trading.book import BUY, FIRST, NUMBER
 from arenas.trading.execution import ExecutionBatch
-from arenas.trading.presets import ALONE, PRESETS, STAGES
+from arenas.trading.presets import ALONE, PRESETS
 from arenas.trading.world import CASH, FEES, SHARES
+from league.config import read_league
 from marl.errors import ConfigError
 from tests.arenas.trading.market import Market
 
@@ -164,13 +167,16 @@ def test_a_replay_of_a_thousand_steps_is_small() -> None:
 
 
 def test_presets_and_stages_are_options_of_their_arenas() -> None:
-    """Every named set is accepted by its arena; stages fit the capacities of the last."""
+    """Every named set is accepted by its arena; the league's stages fit its capacities, rivals exist."""
     pytest.importorskip("bokeh_sampledata")
     for arena, knobs in PRESETS.values():
         make(arena, **knobs).reset(seed=1)
-    last = TradingBatch(STAGES[-1][1])
-    for _, knobs in STAGES:
-        last.add_variant(knobs)
+    league = read_league("exchange")
+    market = TradingBatch(league.options, league.capacity)
+    for stage in league.stages:
+        market.add_variant(league.stage_options(stage))
+        assert set(stage.opponents.players) <= set(scripted_names(NAME))
+    assert market.add_variant(league.tournament_options()) == len(league.stages) + 1
 
 
 def test_cash_is_conserved_with_a_mission() -> None:
