@@ -78,19 +78,26 @@ def test_a_killed_host_is_replaced_and_its_copies_are_lost_once(plane: str) -> N
 
 
 def test_a_death_in_mid_step_is_noticed_at_once() -> None:
-    """A host that dies while others wait for it costs milliseconds, not the step's deadline."""
+    """A host that dies while others wait for it costs 50 ms at most, not the step's deadline."""
     ref = counter(fault="kill", at=FAULTY, length=50)
     with HostPool(ref, hosts=2, copies=4, groups=1, step_timeout_s=30) as pool:
         driver = Driver(pool)
-        playing = list(driver.step().ticket_B)
-        pool.orders[0].action["adder"][...] = 1
-        pool.orders[0].action["adder"][0] = FAULTY
-        began_s = time.monotonic()
-        pool.send(0)
-        frame = pool.receive(0)
-        # 50 ms is promised; the rest is for a machine that runs other things.
-        assert time.monotonic() - began_s < 1
-        assert_lost(frame, slice(0, 2), playing[:2])
+        late_s: list[float] = []
+        # Its successor is started besides; and a busy machine may be late, but not ten times in a row.
+        while len(late_s) < 10 and min(late_s, default=1.0) > 0:
+            began_s = time.monotonic()
+            subprocess.run(["/bin/true"], check=True)
+            limit_s = 0.05 + time.monotonic() - began_s
+            playing = list(driver.step().ticket_B)
+            pool.orders[0].action["adder"][...] = 1
+            pool.orders[0].action["adder"][0] = FAULTY
+            began_s = time.monotonic()
+            pool.send(0)
+            frame = pool.receive(0)
+            late_s.append(time.monotonic() - began_s - limit_s)
+            assert_lost(frame, slice(0, 2), playing[:2])
+            driver.step()
+        assert min(late_s) <= 0
 
 
 def test_a_finished_step_is_kept_when_its_host_dies_afterwards() -> None:
