@@ -22,6 +22,11 @@ def compiled(function: Function) -> Function:
     return cast("Function", njit(function))
 
 
+def inlined(function: Function) -> Function:
+    """Likewise, written into its callers: a call that hands over arrays costs more than a short body."""
+    return cast("Function", njit(forceinline=True)(function))
+
+
 def stamp_of(*folders: Path) -> int:
     """A number that changes with the sources of these folders and of what all kernels share.
 

@@ -13,11 +13,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.construction.network import prepare
+from arenas.construction.network import arrange, measure
 from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
 from arenas.draws import below, uniform
 from arenas.jit import compiled
 
+_ONE = np.uint64(1)
+WORDS = ACTIVITIES // 64
 ENDS, DEGREE, DAYS, UNITS = 3, 3, 10, 10
 """Activities without predecessor (and successor); most neighbours a side; most days; largest demand."""
 
@@ -46,13 +48,9 @@ def generate(
         for material in range(MATERIALS):
             uses = below(rng_1, 3) == 0
             draft["material"][job, material] = draft["duration"][job] * (1 + below(rng_1, 2)) if uses else 0
-    for trade in range(TRADES):
-        draft["capacity"][trade] = 30000
-    prepare(draft, project)
+    arrange(draft, project)
     _set_capacities(project, strength)
-    for trade in range(TRADES):
-        draft["capacity"][trade] = project["capacity"][trade]
-    prepare(draft, project)
+    measure(project)
 
 
 @compiled
@@ -61,13 +59,13 @@ def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) 
     jobs = draft["jobs"]
     after = np.zeros(ACTIVITIES, np.int64)
     before = np.zeros(ACTIVITIES, np.int64)
-    reaches = np.zeros((ACTIVITIES, ACTIVITIES), np.bool_)
+    known = np.zeros((3, ACTIVITIES, WORDS), np.uint64)
     ends = min(ENDS, jobs)
     for job in range(ends, jobs):
-        _try_arc(draft, reaches, after, before, _pick(rng_1, after, 0, job), job)
+        _try_arc(draft, known, after, before, _pick(rng_1, after, 0, job), job)
     for job in range(jobs - ends):
         if after[job] == 0:
-            _try_arc(draft, reaches, after, before, job, _pick(rng_1, before, max(job + 1, ends), jobs))
+            _try_arc(draft, known, after, before, job, _pick(rng_1, before, max(job + 1, ends), jobs))
     firsts, lasts = 0, 0
     for job in range(jobs):
         firsts += before[job] == 0
@@ -79,7 +77,7 @@ def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) 
         first = below(rng_1, jobs)
         second = below(rng_1, jobs)
         if first < second and second >= ends and first < jobs - ends:
-            _try_arc(draft, reaches, after, before, first, second)
+            _try_arc(draft, known, after, before, first, second)
 
 
 @compiled
@@ -102,37 +100,63 @@ def _pick(rng_1: NDArray[np.uint64], used: NDArray[np.int64], first: int, last: 
 @compiled
 def _try_arc(
     draft: np.void,
-    reaches: NDArray[np.bool_],
+    known: NDArray[np.uint64],
     after: NDArray[np.int64],
     before: NDArray[np.int64],
     first: int,
     second: int,
 ) -> None:
-    """Add an arc unless a degree is full, or it, or one that is there, would become redundant."""
-    if (
-        first < 0
-        or second < 0
-        or after[first] >= DEGREE
-        or before[second] >= DEGREE
-        or reaches[first, second]
-    ):
+    """Add an arc unless a degree is full, or it, or one that is there, would become redundant.
+
+    `known`: of each activity its successors, all of them, and all its predecessors, as bits.
+    """
+    if first < 0 or second < 0 or after[first] >= DEGREE or before[second] >= DEGREE:
         return
-    jobs = draft["jobs"]
-    for arc in range(draft["arcs"]):
-        a, b = draft["arc"][arc, 0], draft["arc"][arc, 1]
-        if (a == first or reaches[a, first]) and (b == second or reaches[second, b]):
-            return
+    direct, follows, leads = known[0], known[1], known[2]
+    if _holds(follows, first, second) or _bypassed(known, first, second):
+        return
     draft["arc"][draft["arcs"], 0] = first
     draft["arc"][draft["arcs"], 1] = second
     draft["arcs"] += 1
     after[first] += 1
     before[second] += 1
+    _add(direct, first, second)
     for a in range(first + 1):
-        if a == first or reaches[a, first]:
-            reaches[a, second] = True
-            for b in range(second + 1, jobs):
-                if reaches[second, b]:
-                    reaches[a, b] = True
+        if a == first or _holds(leads, first, a):
+            _add(follows, a, second)
+            for word in range(WORDS):
+                follows[a, word] |= follows[second, word]
+    for b in range(second, draft["jobs"]):
+        if b == second or _holds(follows, second, b):
+            _add(leads, b, first)
+            for word in range(WORDS):
+                leads[b, word] |= leads[first, word]
+
+
+@compiled
+def _bypassed(known: NDArray[np.uint64], first: int, second: int) -> bool:
+    """Whether an arc leads from `first`, or what comes before it, to `second` or what follows it."""
+    direct, follows, leads = known[0], known[1], known[2]
+    for a in range(first + 1):
+        if a == first or _holds(leads, first, a):
+            if _holds(direct, a, second):
+                return True
+            for word in range(WORDS):
+                if direct[a, word] & follows[second, word]:
+                    return True
+    return False
+
+
+@compiled
+def _holds(bits_JW: NDArray[np.uint64], row: int, job: int) -> bool:
+    """Whether an activity is in a row's set."""
+    return (bits_JW[row, job >> 6] >> np.uint64(job & 63)) & _ONE != 0
+
+
+@compiled
+def _add(bits_JW: NDArray[np.uint64], row: int, job: int) -> None:
+    """Put an activity into a row's set."""
+    bits_JW[row, job >> 6] |= _ONE << np.uint64(job & 63)
 
 
 @compiled
@@ -155,14 +179,16 @@ def _draw_demands(rng_1: NDArray[np.uint64], draft: np.void, factor: float) -> N
 def _set_capacities(project: np.void, strength: float) -> None:
     """Capacity = least + RS (peak - least), rounded; the peak is that of the earliest-start schedule."""
     jobs = project["jobs"]
+    change_T = np.zeros(project["critical"] + 1, np.int64)
     for trade in range(project["trades"]):
-        least, peak = 1, 1
-        for day in range(project["critical"]):
-            load = 0
-            for job in range(jobs):
-                if project["head"][job] <= day < project["head"][job] + project["duration"][job]:
-                    load += project["demand"][job, trade]
-            peak = max(peak, load)
+        least, peak, load = 1, 1, 0
+        change_T[:] = 0
         for job in range(jobs):
-            least = max(least, project["demand"][job, trade])
+            demand, head = project["demand"][job, trade], project["head"][job]
+            least = max(least, demand)
+            change_T[head] += demand
+            change_T[head + project["duration"][job]] -= demand
+        for day in range(project["critical"]):
+            load += change_T[day]
+            peak = max(peak, load)
         project["capacity"][trade] = least + math.floor(strength * (peak - least) + 0.5)

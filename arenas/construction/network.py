@@ -16,11 +16,18 @@ _ONE = np.uint64(1)
 
 @compiled
 def prepare(draft: np.void, project: np.void) -> bool:
-    """Fill `project` from a draft's activities and arcs, renumbered by (latest finish, number); False.
+    """Fill `project` from a draft's activities, arcs and capacities; False: there is a circle."""
+    if not arrange(draft, project):
+        return False
+    measure(project)
+    return True
 
-    A circle.
 
-    Afterwards a scan in index order is a scan in order of latest finish.
+@compiled
+def arrange(draft: np.void, project: np.void) -> bool:
+    """Renumber a draft's activities by (latest finish, number), without what depends on capacities.
+
+    Afterwards a scan in index order is a scan in order of latest finish. False: there is a circle.
     """
     if not _analyse(draft):
         return False
@@ -57,7 +64,6 @@ def prepare(draft: np.void, project: np.void) -> bool:
         project["arc"][arc, 0] = place[draft["arc"][arc, 0]]
         project["arc"][arc, 1] = place[draft["arc"][arc, 1]]
     _analyse(project)
-    _measure(project)
     return True
 
 
@@ -128,20 +134,21 @@ def _gather(
 
 
 @compiled
-def _measure(project: np.void) -> None:
+def measure(project: np.void) -> None:
     """All successors, GRPW weights, shares and the loads behind each activity."""
     jobs, trades = project["jobs"], project["trades"]
-    reach, words = project["reach"], ACTIVITIES // 64
+    work_JK = np.zeros((ACTIVITIES, TRADES), np.float64)
     for job in range(jobs):
         project["needs"][job] = 0
         project["most_share"][job] = project["sum_share"][job] = 0.0
         for trade in range(trades):
             share = project["demand"][job, trade] / max(project["capacity"][trade], 1)
             project["share"][job, trade] = share
+            work_JK[job, trade] = project["duration"][job] * project["share"][job, trade]
             project["most_share"][job] = max(project["most_share"][job], share)
             project["sum_share"][job] += share
             project["needs"][job] += project["demand"][job, trade] > 0
-    load = np.zeros(TRADES, np.float64)
+    reach, words = project["reach"], ACTIVITIES // 64
     for back in range(jobs):
         job = project["order"][jobs - 1 - back]
         for word in range(words):
@@ -153,16 +160,25 @@ def _measure(project: np.void) -> None:
             for word in range(words):
                 reach[job, word] |= reach[after, word]
             reach[job, after // 64] |= _ONE << np.uint64(after % 64)
-        behind = 0
-        for trade in range(trades):
-            load[trade] = 0.0
-        for other in range(jobs):
-            if (reach[job, other // 64] >> np.uint64(other % 64)) & _ONE:
+        project["weight"][job] = weight
+        _weigh_successors(project, job, work_JK)
+
+
+@compiled
+def _weigh_successors(project: np.void, job: int, work_JK: NDArray[np.float64]) -> None:
+    """How many come after an activity, and the load of the trade that they load most."""
+    behind, trades = 0, project["trades"]
+    load = np.zeros(TRADES, np.float64)
+    for word in range(ACTIVITIES // 64):
+        bits, other = project["reach"][job, word], 64 * word
+        while bits:
+            if bits & _ONE:
                 behind += 1
                 for trade in range(trades):
-                    load[trade] += project["duration"][other] * project["share"][other, trade]
-        heaviest = 0.0
-        for trade in range(trades):
-            heaviest = max(heaviest, load[trade])
-        project["behind"][job], project["weight"][job] = behind, weight
-        project["load_behind"][job] = heaviest
+                    load[trade] += work_JK[other, trade]
+            bits >>= _ONE
+            other += 1
+    heaviest = 0.0
+    for trade in range(trades):
+        heaviest = max(heaviest, load[trade])
+    project["behind"][job], project["load_behind"][job] = behind, heaviest

@@ -10,13 +10,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.construction.crews import leave_insolvent, rest, toil
+from arenas.construction.crews import rest, toil
 from arenas.construction.record import MATERIALS, TRADES
+from arenas.construction.slots import FEATURES
 from arenas.construction.supply import begin_supply, in_stock, may_order, on_its_way, order, take, turn_supply
+from arenas.construction.task import HEAD
 from arenas.construction.weather import BAD, WET, YEAR, begin_sky, turn_sky
 from arenas.construction.world import AHEAD, SEATS, WAITING, complete, make_ready, release, start_unstaffed
 from arenas.draws import uniform
-from arenas.jit import compiled
+from arenas.jit import compiled, inlined
 
 EXPOSED, REWORK, PAYMENT_DAYS, OVERHEAD = 0.5, 0.3, 20, 1.0
 """Exposure from which bad weather forbids a start; share of the days that rework takes.
@@ -63,7 +65,7 @@ def begin_site(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> None:
         begin_sky(world, rules, sky_D)
 
 
-@compiled
+@inlined
 def allowed(world: np.void, rules: np.void, job: int) -> bool:
     """Whether weather, equipment and stock let an activity start."""
     if not rules["site"]:
@@ -80,10 +82,11 @@ def allowed(world: np.void, rules: np.void, job: int) -> bool:
 @compiled
 def take_materials(world: np.void, rules: np.void, job: int) -> None:
     """Take what an activity needs from the store."""
+    world["stale"] = 1
     take(world, rules, job)
 
 
-@compiled
+@inlined
 def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> int:
     """Strike out what is not allowed; returns how many can still start."""
     count = 0
@@ -96,6 +99,7 @@ def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> 
 @compiled
 def command(world: np.void, rules: np.void, number: int) -> None:
     """An order of material, or a safety briefing for the day."""
+    world["stale"] = 1
     if number < MATERIALS:
         if may_order(world, rules, number):
             order(world, rules, number)
@@ -103,9 +107,10 @@ def command(world: np.void, rules: np.void, number: int) -> None:
         world["briefed"] = 1
 
 
-@compiled
+@inlined
 def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
     """Work for a day, inspect what is finished, and let the night pass. Returns points."""
+    world["stale"] = 1
     before = world["earned"]
     expected = toil(world, rules)
     world["wet_days"] += (world["sky"][0] & WET) > 0
@@ -133,7 +138,7 @@ def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
     return float(points)
 
 
-@compiled
+@inlined
 def _inspect(world: np.void) -> float:
     """What is finished is done, or has to be done again in part.
 
@@ -164,12 +169,9 @@ def _inspect(world: np.void) -> float:
     return redone / world["units"] if world["units"] > 0 else 0.0
 
 
-@compiled
+@inlined
 def reckon(world: np.void, rules: np.void) -> float:
-    """Points of a step that are not of a day's work: incidents, overrun, completion.
-
-    Crews that are insolvent leave.
-    """
+    """Points of a step that are not of a day's work: incidents, overrun, completion."""
     points = -rules["incident_weight"] * (world["incidents"] - world["told"])
     world["told"] = world["incidents"]
     if world["cost"] > rules["budget"] and not world["overrun"]:
@@ -179,11 +181,10 @@ def reckon(world: np.void, rules: np.void) -> float:
         world["finished"] = 1
         points += rules["completion_weight"]
         points += rules["late_weight"] * max(world["due"] - world["day"], 0)
-    leave_insolvent(world, rules)
     return float(points)
 
 
-@compiled
+@inlined
 def write_common(world: np.void, rules: np.void, general_O: NDArray[np.float32], base: int) -> None:
     """COMMON, from `base` on."""
     for ahead in range(AHEAD):
@@ -212,60 +213,84 @@ def write_common(world: np.void, rules: np.void, general_O: NDArray[np.float32],
     general_O[at + 8] = world["stopped"]
 
 
-@compiled
-def write_site(
+@inlined
+def slots_at() -> int:
+    """Where SLOT's rows begin, behind COMMON and OWN."""
+    return _COMMON + _OWN
+
+
+@inlined
+def slot_size() -> int:
+    """Length of a row of SLOT."""
+    return _SLOT
+
+
+@inlined
+def write_seat(
     world: np.void,
     rules: np.void,
-    seat: int,
     trade: int,
+    supplier: bool,
     general_O: NDArray[np.float32],
-    common: int,
-    out_O: NDArray[np.float32],
-    base: int,
-    mask_A: NDArray[np.uint8],
-) -> bool:
-    """COMMON, OWN and each slot's SLOT, from `base` on; orders and briefing in the mask.
-
-    Returns if one is legal.
-    """
-    project, count = world["project"], _COMMON
-    for i in range(count):
-        out_O[base + i] = general_O[common + i]
-    at = base + count
-    supplier = True
-    for other in range(seat):
-        supplier = supplier and not world["alive"][other]
+    observation_NO: NDArray[np.float32],
+    seat: int,
+) -> None:
+    """COMMON, which stands behind HEAD in `general_O`, and OWN, both behind the slots."""
+    base = HEAD + rules["slots"] * FEATURES
+    for i in range(_COMMON):
+        observation_NO[seat, base + i] = general_O[HEAD + i]
+    at = base + _COMMON
     away = 0
     for case in range(world["out"].shape[1]):
         if world["out"][trade, case, 1] > 0:
             away += world["out"][trade, case, 0]
-    out_O[at] = world["tired"][seat]
-    out_O[at + 1] = world["hours"][seat] / 40.0
-    out_O[at + 2] = world["account"][seat] / rules["crew_credit"]
-    out_O[at + 3] = world["broken"][trade] / 2.0
-    out_O[at + 4] = away / max(project["capacity"][trade], 1)
-    out_O[at + 5] = supplier
-    at += _OWN
-    for slot in range(rules["slots"]):
+    observation_NO[seat, at] = world["tired"][seat]
+    observation_NO[seat, at + 1] = world["hours"][seat] / 40.0
+    observation_NO[seat, at + 2] = world["account"][seat] / rules["crew_credit"]
+    observation_NO[seat, at + 3] = world["broken"][trade] / 2.0
+    observation_NO[seat, at + 4] = away / max(world["project"]["capacity"][trade], 1)
+    observation_NO[seat, at + 5] = supplier
+
+
+@inlined
+def write_slots(
+    world: np.void,
+    rules: np.void,
+    trade: int,
+    rows: int,
+    observation_NO: NDArray[np.float32],
+    seat: int,
+    base: int,
+) -> None:
+    """SLOT of so many slots, the last ones empty."""
+    project, at = world["project"], base + _COMMON + _OWN
+    for slot in range(rows):
         if slot < world["slots"][trade]:
             job = world["ready"][world["slot"][trade, slot]]
             crowd = 0
             for i in range(world["running_count"]):
                 crowd += project["zone"][world["running"][i]] == project["zone"][job]
-            out_O[at] = project["exposure"][job]
-            out_O[at + 1] = crowd / 4.0
-            out_O[at + 2] = in_stock(world, rules, job)
-            out_O[at + 3] = world["rework"][job]
+            observation_NO[seat, at] = project["exposure"][job]
+            observation_NO[seat, at + 1] = crowd / 4.0
+            observation_NO[seat, at + 2] = in_stock(world, rules, job)
+            observation_NO[seat, at + 3] = world["rework"][job]
         else:
             for i in range(_SLOT):
-                out_O[at + i] = 0.0
+                observation_NO[seat, at + i] = 0.0
         at += _SLOT
+
+
+@inlined
+def write_commands(
+    world: np.void, rules: np.void, supplier: bool, mask_NA: NDArray[np.uint8], seat: int
+) -> bool:
+    """Orders, of the supplier alone, and the briefing in the mask; returns if one is legal."""
     first = 1 + rules["slots"] * rules["modes"]
     some = False
     for material in range(MATERIALS):
         legal = supplier and may_order(world, rules, material)
-        mask_A[first + material] = legal
+        mask_NA[seat, first + material] = legal
         some = some or legal
     briefing = world["briefed"] == 0 and world["running_count"] > 0 and rules["hazard_scale"] > 0
-    mask_A[first + MATERIALS] = briefing
+    mask_NA[seat, first + MATERIALS] = briefing
     return some or briefing

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arenas.construction.record import ACTIVITIES, TRADES
 from arenas.construction.world import NONE, fits
-from arenas.jit import compiled
+from arenas.jit import compiled, inlined
 
 PURE = (
     "present",
@@ -50,7 +50,7 @@ FORECAST = PURE.index("forecast")
 DAYS = 10.0
 
 
-@compiled
+@inlined
 def fill_slots(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> None:
     """Choose the activities of each trade's slots.
 
@@ -68,7 +68,7 @@ def fill_slots(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -
         world["slots"][trade] = count
 
 
-@compiled
+@inlined
 def mark_startable(world: np.void, startable_X: NDArray[np.bool_]) -> int:
     """Which places of the ready list hold activities that could start now; returns how many."""
     count = 0
@@ -78,7 +78,7 @@ def mark_startable(world: np.void, startable_X: NDArray[np.bool_]) -> int:
     return count
 
 
-@compiled
+@inlined
 def describe(
     world: np.void, startable_X: NDArray[np.bool_], count: int, table_XF: NDArray[np.float32]
 ) -> None:

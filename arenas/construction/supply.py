@@ -8,7 +8,7 @@ import numpy as np
 
 from arenas.construction.record import MATERIALS
 from arenas.draws import below, normal
-from arenas.jit import compiled
+from arenas.jit import compiled, inlined
 
 PRICES = np.array([0.5, 1.0, 0.4])
 """Of a unit of concrete, steel, wood at the start, in thousands."""
@@ -29,7 +29,7 @@ def begin_supply(world: np.void, rules: np.void) -> None:
         world["ledger"][material, CAME] = world["stock"][material]
 
 
-@compiled
+@inlined
 def on_its_way(world: np.void, material: int) -> float:
     """Units ordered and not yet there."""
     total = 0.0
@@ -38,7 +38,7 @@ def on_its_way(world: np.void, material: int) -> float:
     return total
 
 
-@compiled
+@inlined
 def may_order(world: np.void, rules: np.void, material: int) -> bool:
     """Once a day, with room in the store for all that comes, and money to pay."""
     if not rules["supply"] or world["ordered"][material]:
@@ -65,7 +65,7 @@ def order(world: np.void, rules: np.void, material: int) -> None:
             return
 
 
-@compiled
+@inlined
 def in_stock(world: np.void, rules: np.void, job: int) -> bool:
     """Whether all that an activity needs is there; once started, it has it."""
     if not rules["supply"] or world["start"][job] >= 0:
@@ -87,7 +87,7 @@ def take(world: np.void, rules: np.void, job: int) -> None:
         world["ledger"][material, USED] += units
 
 
-@compiled
+@inlined
 def turn_supply(world: np.void, rules: np.void) -> None:
     """A night: some spoils, deliveries come, prices move."""
     if not rules["supply"]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from arenas.construction.record import TRADES
 from arenas.construction.slots import DAYS, FEATURES, FREE_SHARE, SHARE, SIGNED
 from arenas.construction.world import DONE
-from arenas.jit import compiled
+from arenas.jit import compiled, inlined
 
 GENERAL = (
     "free",
@@ -37,8 +37,8 @@ GENERAL = (
 HEAD = len(GENERAL)
 
 
-@compiled
-def write_general(world: np.void, general_O: NDArray[np.float32]) -> None:
+@inlined
+def write_general(world: np.void, startable_X: NDArray[np.bool_], general_O: NDArray[np.float32]) -> None:
     """The part that is the same for all trades."""
     project, day = world["project"], world["day"]
     to_go = max(world["bound"] - day, 1)
@@ -60,38 +60,41 @@ def write_general(world: np.void, general_O: NDArray[np.float32]) -> None:
     general_O[12] = (next_end - day) / DAYS
     general_O[14] = to_go / project["critical"] if project["critical"] > 0 else 0.0
     general_O[15] = world["bound"] / project["critical"] - 1.0 if project["critical"] > 0 else 0.0
+    pending = 0
+    for at in range(world["ready_count"]):
+        pending += world["signed"][world["ready"][at]] > 0 and startable_X[at]
+    general_O[10] = pending / 4.0
 
 
-@compiled
+@inlined
 def write_own(
     world: np.void,
     trade: int,
-    slots: int,
+    rows: int,
     startable_X: NDArray[np.bool_],
     general_O: NDArray[np.float32],
     table_XF: NDArray[np.float32],
-    out_O: NDArray[np.float32],
+    observation_NO: NDArray[np.float32],
+    seat: int,
 ) -> None:
-    """What a trade sees: `general_O` and its own load, then its slots."""
+    """What a trade sees: `general_O` and its own load, then so many rows of slots, the last ones empty."""
     project = world["project"]
     for i in range(HEAD):
-        out_O[i] = general_O[i]
+        observation_NO[seat, i] = general_O[i]
     capacity = max(project["capacity"][trade], 1)
     to_go = max(world["bound"] - world["day"], 1)
-    out_O[0] = world["free"][trade] / capacity
-    out_O[1] = world["work"][trade] / (capacity * to_go)
-    out_O[6] = world["open"][trade] / DAYS
-    pending, mine, startable, ready = 0, 0, 0, 0
+    observation_NO[seat, 0] = world["free"][trade] / capacity
+    observation_NO[seat, 1] = world["work"][trade] / (capacity * to_go)
+    observation_NO[seat, 6] = world["open"][trade] / DAYS
+    mine, startable, ready = 0, 0, 0
     for at in range(world["ready_count"]):
         job = world["ready"][at]
-        signed = world["signed"][job]
         own = project["demand"][job, trade] > 0
         ready += own
         startable += own and startable_X[at]
-        pending += signed > 0 and startable_X[at]
-        mine += ((signed >> trade) & 1) > 0 and startable_X[at]
-    out_O[7], out_O[8] = startable / DAYS, ready / DAYS
-    out_O[9], out_O[10] = mine / 4.0, pending / 4.0
+        mine += ((world["signed"][job] >> trade) & 1) > 0 and startable_X[at]
+    observation_NO[seat, 7], observation_NO[seat, 8] = startable / DAYS, ready / DAYS
+    observation_NO[seat, 9] = mine / 4.0
     own_next = world["bound"]
     later = 0.0
     for at in range(world["running_count"]):
@@ -99,41 +102,57 @@ def write_own(
         if project["demand"][job, trade] > 0:
             own_next = min(own_next, world["end"][job])
             later += project["share"][job, trade] * world["remaining"][job]
-    out_O[13] = (own_next - world["day"]) / DAYS
-    out_O[16] = later / DAYS
-    base = HEAD
-    for slot in range(slots):
+    observation_NO[seat, 13] = (own_next - world["day"]) / DAYS
+    observation_NO[seat, 16] = later / DAYS
+    _write_rows(world, trade, rows, startable_X, table_XF, observation_NO, seat)
+
+
+@inlined
+def _write_rows(
+    world: np.void,
+    trade: int,
+    rows: int,
+    startable_X: NDArray[np.bool_],
+    table_XF: NDArray[np.float32],
+    observation_NO: NDArray[np.float32],
+    seat: int,
+) -> None:
+    """A trade's slots: the features that all see, and its own."""
+    project, base = world["project"], HEAD
+    for slot in range(rows):
         if slot >= world["slots"][trade]:
             for i in range(FEATURES):
-                out_O[base + i] = 0.0
+                observation_NO[seat, base + i] = 0.0
         else:
             at = world["slot"][trade, slot]
             job = world["ready"][at]
             for i in range(FEATURES):
-                out_O[base + i] = table_XF[at, i]
-            out_O[base + SIGNED] = (world["signed"][job] >> trade) & 1
+                observation_NO[seat, base + i] = table_XF[at, i]
+            observation_NO[seat, base + SIGNED] = (world["signed"][job] >> trade) & 1
             demand = project["demand"][job, trade]
-            out_O[base + SHARE] = project["share"][job, trade]
-            out_O[base + FREE_SHARE] = demand / max(world["free"][trade], 1) if startable_X[at] else 2.0
+            observation_NO[seat, base + SHARE] = project["share"][job, trade]
+            observation_NO[seat, base + FREE_SHARE] = (
+                demand / max(world["free"][trade], 1) if startable_X[at] else 2.0
+            )
         base += FEATURES
 
 
-@compiled
+@inlined
 def write_mask(
     world: np.void,
     trade: int,
-    slots: int,
+    rows: int,
     modes: int,
     startable_X: NDArray[np.bool_],
-    mask_A: NDArray[np.uint8],
+    mask_NA: NDArray[np.uint8],
+    seat: int,
 ) -> bool:
-    """Pass is legal, and each startable activity that the trade has not signed today.
+    """Each startable activity that the trade has not signed today is legal, of so many rows.
 
     Returns if there is one.
     """
-    mask_A[0] = 1
     some = False
-    for slot in range(slots):
+    for slot in range(rows):
         legal = False
         if slot < world["slots"][trade]:
             at = world["slot"][trade, slot]
@@ -141,7 +160,7 @@ def write_mask(
             legal = startable_X[at] and signed == 0
         some = some or legal
         for mode in range(modes):
-            mask_A[1 + slot * modes + mode] = legal
+            mask_NA[seat, 1 + slot * modes + mode] = legal
     return some
 
 

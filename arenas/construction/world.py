@@ -87,6 +87,10 @@ WORLD = np.dtype(
             for name in ("briefed", "stopped", "incidents", "reworks", "breakdowns", "calendar")
         ),
         *((name, np.int64) for name in ("sky_at", "overrun", "wet_days", "left_early", "finished", "told")),
+        ("stale", np.int64),
+        ("shown", np.int16, (TRADES,)),
+        ("left", np.int64),
+        ("todo", np.int16, (ACTIVITIES,)),
     ],
     align=True,
 )
@@ -96,7 +100,9 @@ Its earliest end as things
 stand; bound: that of the whole; outlook: the same, with the trades' loads. signed: trades that signed it
 today, as bits; wanted: those that must. lead: who signed for each trade. work: unit-days that are left of a
 trade; open: activities. out: (units, days) of workers that are hurt. transit: (units, days) of orders.
-ledger: units that came in, were used, spoiled, and were turned away.
+ledger: units that came in, were used, spoiled, and were turned away. stale: what a site shows to all has
+changed; shown: rows of slots that observations hold. left, todo: activities that were not done at the last
+count, in topological order.
 """
 
 
@@ -138,6 +144,9 @@ def begin(world: np.void, rules: np.void) -> None:
         if world["missing"][job] == 0:
             make_ready(world, job)
     start_unstaffed(world)
+    world["left"] = jobs
+    for at in range(jobs):
+        world["todo"][at] = project["order"][at]
     world["bound"] = earliest_completion(world)
     world["outlook"] = outlook(world)
     world["due"] = int(np.ceil(rules["deadline"] * project["critical"]))
@@ -266,12 +275,14 @@ def work_on(world: np.void) -> None:
 def earliest_completion(world: np.void) -> int:
     """The day when all would be done if from now on there were units without end; fills `end`."""
     project, day = world["project"], world["day"]
-    end, status = world["end"], world["status"]
-    bound = day
-    for at in range(project["jobs"]):
-        job = project["order"][at]
+    end, status, todo = world["end"], world["status"], world["todo"]
+    bound, left = day, 0
+    for at in range(world["left"]):
+        job = todo[at]
         if status[job] == DONE:
             continue
+        todo[left] = job
+        left += 1
         begins = day
         if status[job] == WAITING:
             for i in range(project["before_at"][job], project["before_at"][job + 1]):
@@ -280,6 +291,7 @@ def earliest_completion(world: np.void) -> int:
                     begins = end[before]
         end[job] = begins + int(np.ceil(world["remaining"][job]))
         bound = max(bound, int(end[job]))
+    world["left"] = left
     return int(bound)
 
 
