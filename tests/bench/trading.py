@@ -26,9 +26,12 @@ from arenas.jit import compiled
 from arenas.trading import TradingBatch
 from arenas.trading import book as engine
 from arenas.trading.book import BOOK, BUY, NONE, NUMBERS, TICKS
+from arenas.trading.options import Options
 from arenas.trading.oracle import OracleBook
 from marl.frame import over_memory
 from marl.spec import Ticket
+from tests.arenas.trading.twin.match import Twin
+from tests.arenas.trading.twin.sight import mask, observation
 from tests.bench.table import Row, in_turns, options, show
 
 if TYPE_CHECKING:
@@ -59,6 +62,24 @@ def kernel_rate(arena: BatchArena, copies: int, seconds: float) -> float:
         arena.step()
         spent_s += time.process_time() - began_s
         steps += copies
+    return steps / spent_s
+
+
+def market_twin_rate(seconds: float) -> float:
+    """Steps per CPU second of the market in plain Python: world, observations and masks of all seats."""
+    chosen = Options.read("twin", {"seats": 8, "horizon": 1000})
+    twin, rng = Twin(chosen, 0), np.random.default_rng(0)
+    masks = [mask(twin, seat) for seat in range(8)]
+    steps, spent_s = 0, 0.0
+    while spent_s < seconds and not twin.over:
+        actions = [[int((rng.random(30) * np.array(legal)).argmax())] for legal in masks]
+        began_s = time.process_time()
+        twin.step(actions, masks)
+        seen = [observation(twin, seat) for seat in range(8)]
+        masks = [mask(twin, seat) for seat in range(8)]
+        spent_s += time.process_time() - began_s
+        steps += 1
+    assert len(seen) == 8
     return steps / spent_s
 
 
@@ -230,16 +251,18 @@ def main() -> None:
     seconds, runs, count = (0.5, 3, 50_000) if asked.quick else (2.0, 5, 200_000)
     market = TradingBatch({"seats": 8, "horizon": 1000})
     face = make("trading", seats=8, horizon=1000)
-    lone, many, dicts = in_turns(
+    lone, many, dicts, plain = in_turns(
         runs,
         lambda: kernel_rate(market, 1, seconds),
         lambda: kernel_rate(market, 64, seconds),
         lambda: face_rate(face, seconds),
+        lambda: market_twin_rate(seconds),
     )
     rows = [
         Row("market, 8 seats, 1 copy", "asked for", MARKET_BAR, lone, "env-steps/s"),
         Row("market, 8 seats, 64 copies", "asked for", MARKET_BAR, many, "env-steps/s", 1.0),
         Row("market, 8 seats, PettingZoo with masks", "asked for", FACE_BAR, dicts, "env-steps/s", 1.0),
+        Row("market, 8 seats, 64 copies", "the twin in plain Python", plain, many, "env-steps/s"),
     ]
     ops = stream(count)
     fast, twin = in_turns(runs, lambda: engine_rate(ops), lambda: twin_rate(ops))
