@@ -11,7 +11,7 @@ help:
 	@echo 'make check      ruff, mypy, import-linter'
 	@echo 'make bench      what we do per second, beside a peer measured in the same run'
 	@echo 'make setup      only make or update .venv'
-	@echo 'make peers      add to .venv the libraries that benchmarks compare with'
+	@echo 'make peers      install the libraries that benchmarks compare with, those that do not fit beside .venv'
 	@echo 'make clean      remove .venv and caches; runs stay'
 
 setup demo test test-slow check bench peers clean:

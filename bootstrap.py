@@ -7,6 +7,9 @@ project needs is refused in one sentence, not by a SyntaxError. `.venv` is broug
 pyproject.toml, constraints.txt, this folder's path and the Python version differs from the stamp inside it;
 otherwise nothing is installed and no network is touched.
 
+`peers` also makes `.venv-peers/NAME` for each tests/bench/peers/NAME.txt: libraries whose pins disagree with
+ours. One that does not install is said so and left out; benchmarks then print a row without its figure.
+
 MARL_PYTHON names the interpreter to make `.venv` with. Without it python3.11 is taken where there is one
 (pybullet has no wheels for later ones), then any newer Python.
 """
@@ -32,9 +35,12 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_MAKE = (3, 81)
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3", "python")
 NEEDED_BYTES = 3 * 10**9
-LEFTOVERS = (".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis")
+PEERS = ROOT / ".venv-peers"
+PEER_LISTS = ROOT / "tests" / "bench" / "peers"
+CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis")
+LEFTOVERS = (".venv", ".venv-peers", *CACHES)
 
-EXTRAS = "torch,physics,supersuit,data,web,postgres,test"
+EXTRAS = "torch,onnx,physics,supersuit,data,web,postgres,test"
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["marl", "league", "run", "demo"]],
@@ -74,6 +80,8 @@ def main(arguments: list[str]) -> int:
             if task == "clean":
                 return _clean()
             _ensure_venv(task)
+            if task == "peers":
+                _make_peers()
         return _run(TASKS[task])
     except UnfitError as unfit:
         print(f"bootstrap: {unfit}", file=sys.stderr)
@@ -226,10 +234,37 @@ def _install(extras: str, task: str) -> None:
     print(f"Installed in {time.monotonic() - started:.0f} s; .venv holds {size / 1e9:.2f} GB.", flush=True)
 
 
-def _pip(arguments: list[str]) -> bool:
+def _make_peers() -> None:
+    """Make an environment for each list of packages; a peer that fails leaves its log and no stamp."""
+    for requirements in sorted(PEER_LISTS.glob("*.txt")):
+        place = PEERS / requirements.stem
+        stamp = place / ".stamp"
+        wanted = hashlib.sha256(requirements.read_bytes() + str(place).encode()).hexdigest()
+        if stamp.is_file() and stamp.read_text() == wanted:
+            continue
+        print(f"{requirements.stem}: making .venv-peers/{requirements.stem}", flush=True)
+        subprocess.run([str(BIN / "python"), "-m", "venv", "--clear", str(place)], check=True)
+        log = place / "install.log"
+        if _pip(["--retries", "2", "-r", str(requirements)], place / "bin", log):
+            stamp.write_text(wanted)
+        else:
+            last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+            print(f"{requirements.stem}: does not install ({''.join(last)}); whole output: {log}", flush=True)
+
+
+def _pip(arguments: list[str], where: Path = BIN, log_file: Path = LOG) -> bool:
     """Run pip install, its output in a log and in one line of progress; True if it succeeded."""
-    command = [str(BIN / "python"), "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments]
-    with LOG.open("w") as log:
+    command = [
+        str(where / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--progress-bar",
+        "off",
+        *arguments,
+    ]
+    with log_file.open("w") as log:
         pip = subprocess.Popen(
             command,
             cwd=str(ROOT),

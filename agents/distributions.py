@@ -83,12 +83,17 @@ class ActionHeads:
         """What the arena is given for drawn numbers: those of boxes in its units, clipped to its bounds."""
         if not self.boxes:
             return number_RK
+        middle_K, half_K = self.units()
+        scaled_RK: NDArray[Any] = np.clip(number_RK * half_K + middle_K, self.low_K, self.high_K)
+        return np.rint(scaled_RK) if self.whole else scaled_RK
+
+    def units(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Middle and half width of each box number, in the arena's units; 0 and 1 where it has no bounds."""
         bounded_K = np.isfinite(self.low_K) & np.isfinite(self.high_K)
         with np.errstate(invalid="ignore"):
             middle_K = np.where(bounded_K, (self.low_K + self.high_K) / 2, np.float32(0))
             half_K = np.where(bounded_K, (self.high_K - self.low_K) / 2, np.float32(1))
-        scaled_RK: NDArray[Any] = np.clip(number_RK * half_K + middle_K, self.low_K, self.high_K)
-        return np.rint(scaled_RK) if self.whole else scaled_RK
+        return middle_K, half_K
 
 
 def draw(

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from marl.cli import arena, hosts, league, ledger, play, replay, standings
+from marl.cli import arena, export, hosts, league, ledger, play, replay, standings
 from marl.cli.options import FAILED, USAGE, AsJson
 from marl.cli.printing import console, print_json
 from marl.errors import ConfigError, MarlError, SpecError, UnknownNameError
@@ -53,6 +53,7 @@ app.command()(standings.standings)
 app.command()(standings.games)
 app.add_typer(replay.app, name="replay")
 app.add_typer(ledger.app, name="ledger")
+app.command()(export.export)
 app.command()(play.join)
 app.command()(hosts.host)
 app.command()(hosts.keys)

@@ -1,0 +1,29 @@
+"""`marl export`: a snapshot as ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from marl.cli.options import AsJson
+from marl.cli.printing import console, print_json
+from marl.errors import MissingExtraError
+
+Snapshot = Annotated[Path, typer.Argument(help="A snapshot's folder: RUN/snapshots/HASH.")]
+Target = Annotated[Path, typer.Option("--out", help="Where the files go, ROLE.onnx each.")]
+
+
+def export(snapshot: Snapshot, *, out: Target = Path("onnx"), as_json: AsJson = False) -> None:
+    """Write a snapshot's policy as ONNX files, one a role, checked against the policy itself."""
+    try:
+        from agents.export import export as write  # needs torch, onnx and onnxruntime
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("marl export", str(error.name), "onnx") from error
+    files = write(snapshot, out)
+    if as_json:
+        print_json([str(file) for file in files])
+        return
+    for file in files:
+        console().print(f"{file}  {file.stat().st_size / 1024:.0f} KiB", highlight=False)
