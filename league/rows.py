@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -121,7 +122,7 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
         return
     compiled = table.insert().compile(dialect=connection.dialect)
     names = compiled.positiontup
-    values = rows if names is None else [tuple(row[name] for name in names) for row in rows]
+    values = rows if names is None else list(map(itemgetter(*names), rows))
     connection.exec_driver_sql(str(compiled), values)
 
 

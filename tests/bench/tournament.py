@@ -5,13 +5,12 @@ python tests/bench/tournament.py [--quick] [--json]
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +22,13 @@ from league.block import BlockPlan, BlockResult, MatchResult, SeatResult
 from league.bootstrap import block_weights
 from league.bradley_terry import Fit
 from league.comparisons import compare
-from league.config import LeagueSettings
-from league.contest import Contest
-from league.executor import ProcessExecutor
-from league.league import settings_of_tournament
-from league.ledger import Ledger, TaskRecord
-from league.review import review
-from league.schedule import Done, drive
-from league.selfplay import scripted_player
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.play import Match, Play, Player, in_order
-from marl.policy import RandomLegal
 from marl.spec import Ticket
 from tests.bench.table import Row, in_turns, options, show
-
-if TYPE_CHECKING:
-    from marl.spec import Spec
+from tests.bench.tournament_boards import THEIRS, board_rows
+from tests.bench.tournament_ledger import ledger_rows, standings_rows
 
 OURS: dict[str, tuple[str, dict[str, Any], int, float | None]] = {
     "identity, 2 seats, 10 steps": ("identity", {"seats": 2, "steps": 10}, 1024, None),
@@ -47,11 +36,6 @@ OURS: dict[str, tuple[str, dict[str, Any], int, float | None]] = {
     "market, 8 seats, 100 steps": ("trading", {"seats": 8, "horizon": 100}, 64, 10.0),
 }
 """Work to arena, options, matches and bar: the market is written batched, the others a copy at a time."""
-THEIRS = {
-    "tic-tac-toe": ("tictactoe_v3", "tic_tac_toe"),
-    "connect four": ("connect_four_v3", "connect_four"),
-}
-"""PettingZoo's classic games, and what OpenSpiel calls them."""
 
 
 def our_matches(name: str, given: dict[str, Any], matches: int) -> Callable[[], float]:
@@ -120,74 +104,6 @@ def plain_matches(name: str, given: dict[str, Any], matches: int) -> Callable[[]
     return measure
 
 
-def our_boards(module: str, matches: int) -> Callable[[], float]:
-    """Matches per second of a PettingZoo game between random-legal players, 64 copies in two processes."""
-    pool = make_pool(ArenaRef(f"pettingzoo.classic.{module}"), hosts=2, copies=64, groups=2)
-    players = {"random": Player(RandomLegal())}
-    lineup = dict.fromkeys(pool.spec.seats, "random")
-
-    def measure() -> float:
-        plan = [Match(Ticket(i, i), lineup) for i in range(matches)]
-        began_s = time.perf_counter()
-        Play(pool, in_order(plan, 64), players).run()
-        return matches / (time.perf_counter() - began_s)
-
-    return measure
-
-
-def plain_boards(module: str, matches: int) -> Callable[[], float]:
-    """The same in PettingZoo's own AEC loop, as its documentation writes it."""
-    env = importlib.import_module(f"pettingzoo.classic.{module}").env()
-    rng = np.random.default_rng(0)
-
-    def measure() -> float:
-        began_s = time.perf_counter()
-        for match in range(matches):
-            env.reset(seed=match)
-            for _ in env.agent_iter():
-                seen, _, ended, cut, _ = env.last()
-                env.step(None if ended or cut else int(rng.choice(np.flatnonzero(seen["action_mask"]))))
-        return matches / (time.perf_counter() - began_s)
-
-    return measure
-
-
-def openspiel_boards(game: str, matches: int) -> Callable[[], float] | None:
-    """The same game in OpenSpiel, its states driven from Python; None where it is not installed."""
-    try:
-        pyspiel = importlib.import_module("pyspiel")
-    except ModuleNotFoundError:
-        return None
-    loaded = pyspiel.load_game(game)
-    rng = np.random.default_rng(0)
-
-    def measure() -> float:
-        began_s = time.perf_counter()
-        for _ in range(matches):
-            state = loaded.new_initial_state()
-            while not state.is_terminal():
-                state.apply_action(int(rng.choice(state.legal_actions())))
-        return matches / (time.perf_counter() - began_s)
-
-    return measure
-
-
-def kaggle_boards(matches: int) -> Callable[[], float] | None:
-    """Connect four of kaggle-environments, its own random agent twice; None where it is not installed."""
-    try:
-        make_kaggle = importlib.import_module("kaggle_environments").make
-    except ModuleNotFoundError:
-        return None
-
-    def measure() -> float:
-        began_s = time.perf_counter()
-        for _ in range(matches):
-            make_kaggle("connectx").run(["random", "random"])
-        return matches / (time.perf_counter() - began_s)
-
-    return measure
-
-
 def many_blocks(players: int, matches: int) -> list[BlockResult]:
     """Blocks of two matches between random pairs of players of known strength."""
     rng = np.random.default_rng(0)
@@ -246,59 +162,6 @@ def fit_rows(matches: int) -> list[Row]:
     ]
 
 
-def tournament_of(blocks: int) -> tuple[LeagueSettings, Spec]:
-    """A round robin of five scripted traders in the market of 100 steps."""
-    players = ["hold", "maker", "momentum", "random", "zi_c"]
-    values = settings_of_tournament("trading", players, blocks=blocks, options={"seats": 8, "horizon": 100})
-    settings = LeagueSettings.read("bench", values)
-    return settings, review(settings)
-
-
-def tournament(
-    settings: LeagueSettings, spec: Spec, executor: ProcessExecutor, ledger: Ledger | _Forgetful
-) -> float:
-    """Matches per second of a tournament whose results go to a ledger, a worker playing on meanwhile."""
-    taken = _Count()
-    plan = _contest(settings, spec)
-    began_s = time.perf_counter()
-    drive(plan, executor, cast("Ledger", ledger), "bench", first=0, window=4, told=taken.add)
-    return taken.matches / (time.perf_counter() - began_s)
-
-
-def with_ledger(settings: LeagueSettings, spec: Spec, executor: ProcessExecutor, folder: Path) -> float:
-    """Every task recorded, and on the disk before it is told of."""
-    with Ledger.open(folder / f"{time.monotonic_ns()}.db") as ledger:
-        return tournament(settings, spec, executor, ledger)
-
-
-class _Forgetful:
-    """A ledger that keeps nothing."""
-
-    def tasks(self, run: str) -> list[TaskRecord]:
-        """None."""
-        del run
-        return []
-
-    def commit_tasks(self, *found: object) -> bool:
-        """Forget it."""
-        return bool(found)
-
-
-class _Count:
-    """Counts matches."""
-
-    matches = 0
-
-    def add(self, done: Done) -> None:
-        self.matches += sum(len(block.matches) for block in done.blocks)
-
-
-def _contest(settings: LeagueSettings, spec: Spec) -> Contest:
-    assert settings.tournament is not None
-    players = [scripted_player(name, {}) for name in settings.tournament.players]
-    return Contest(settings, spec, settings.tournament.form(spec), players)
-
-
 def main() -> None:
     """Measure and print."""
     asked = options(__doc__ or "")
@@ -318,39 +181,9 @@ def main() -> None:
     for game, (module, theirs_name) in THEIRS.items():
         rows += board_rows(game, module, theirs_name, runs, 1024 // share)
     rows += fit_rows(20_000 if asked.quick else 200_000)
-    settings, spec = tournament_of(8 if asked.quick else 32)
-    with tempfile.TemporaryDirectory() as folder:
-        executor = ProcessExecutor(Path(folder), 1)
-        tournament(settings, spec, executor, _Forgetful())
-        free, kept = in_turns(
-            runs,
-            lambda: tournament(settings, spec, executor, _Forgetful()),
-            lambda: with_ledger(settings, spec, executor, Path(folder)),
-        )
-        executor.close()
-    work = "market tournament, ledger on disk"
-    rows.append(Row(work, "the same without a ledger", free, kept, "matches/s", 0.97))
+    rows += ledger_rows(runs, 8 if asked.quick else 64)
+    rows += standings_rows(runs, 1_000_000 if asked.quick else 10_000_000)
     show(rows, as_json=asked.json)
-
-
-def board_rows(game: str, module: str, theirs_name: str, runs: int, boards: int) -> list[Row]:
-    """Random-legal players on a third-party board in two processes, beside each loop that is installed."""
-    peers: list[tuple[str, Callable[[], float] | None, float | None]] = [
-        ("PettingZoo's AEC loop", plain_boards(module, boards // 8), 1.5),
-        ("OpenSpiel's Python loop", openspiel_boards(theirs_name, boards), None),
-    ]
-    if game == "connect four":
-        peers.append(("kaggle-environments", kaggle_boards(16), None))
-    ours = our_boards(module, boards)
-    ours()
-    found = in_turns(runs, ours, *(peer for _, peer, _ in peers if peer is not None))
-    rest = iter(found[1:])
-    rows = []
-    for name, peer, bar in peers:
-        theirs = None if peer is None else next(rest)
-        label = name if peer is not None else f"{name}: not installed"
-        rows.append(Row(f"{game}, random-legal, 2 processes", label, theirs, found[0], "matches/s", bar))
-    return rows
 
 
 if __name__ == "__main__":

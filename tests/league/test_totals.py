@@ -22,6 +22,7 @@ from league.player import Player
 from league.rating import Standings, rate
 from league.transfer import check, export, merge, read_in
 from marl.errors import LedgerError
+from tests.league.many_rows import run_of
 
 Make = Callable[..., BlockResult]
 PLAYERS = [Player(name, "scripted", name) for name in ("a", "b", "c", "d")]
@@ -187,73 +188,22 @@ def test_what_is_no_export_is_refused(ledger: Ledger, line: str) -> None:
 @pytest.mark.timeout(600)
 def test_ten_million_seat_rows_have_standings_within_a_second(tmp_path: Path) -> None:
     """A fresh process rates 100 players from a ledger of 10 million seat rows in less than a CPU second."""
-    file = tmp_path / "ledger.db"
-    players = [f"p{i:03d}" for i in range(100)]
-    with Ledger.open(file) as opened:
-        opened.add_players([Player(name, "scripted", name) for name in players])
-    with sqlite3.connect(file) as raw:
-        _fill(raw, players, 10_000_000)
-        assert raw.execute("SELECT count(*) FROM seats").fetchone() == (10_000_000,)
-    raw.close()
+    run_of(tmp_path / "run", 10_000_000)
     script = (
-        "import sys, time; from league.ledger import Ledger; from league.live import quick_standings\n"
+        "import sys, time; from pathlib import Path; from league.runs import Run\n"
+        "from league.live import quick_of\n"
         "began = time.process_time()\n"
-        "with Ledger.open(sys.argv[1], create=False) as ledger:\n"
-        "    table = quick_standings(ledger.totals('big', 'tournament'))\n"
+        "with Run.open(Path(sys.argv[1])) as run:\n"
+        "    table = quick_of(run, 'tournament')\n"
         "print(time.process_time() - began, len(table.rows))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(file)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", script, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     seconds, rows = done.stdout.split()
     assert int(rows) == 100
     assert float(seconds) < 1
-
-
-def _fill(raw: sqlite3.Connection, players: list[str], rows: int) -> None:
-    """Rows as blocks of two matches of two seats would leave them, written in bulk, and their totals."""
-    raw.execute("PRAGMA synchronous=OFF")
-    rng = np.random.default_rng(0)
-    blocks = rows // 4
-    one = rng.integers(0, len(players), blocks)
-    two = (one + rng.integers(1, len(players), blocks)) % len(players)
-    won = rng.integers(0, 2, (blocks, 2))
-    raw.execute("CREATE TEMP TABLE drawn (b INTEGER, one TEXT, two TEXT, w0 INTEGER, w1 INTEGER)")
-    raw.executemany(
-        "INSERT INTO drawn VALUES (?,?,?,?,?)",
-        zip(
-            range(blocks),
-            np.take(players, one).tolist(),
-            np.take(players, two).tolist(),
-            *won.T.tolist(),
-            strict=True,
-        ),
-    )
-    raw.execute("CREATE TEMP TABLE bits (v INTEGER)")
-    raw.execute("INSERT INTO bits VALUES (0), (1)")
-    raw.execute("INSERT INTO options VALUES ('o', '{}')")
-    raw.execute(
-        "INSERT INTO blocks (id, run, task, position, arena, version, options, stage, purpose, seed, roles, "
-        "teams, lineups, digest, committed_at) SELECT printf('%016x', b), 'big', b / 1000, b % 1000, 'toy', "
-        "'1', 'o', '', 'tournament', 0, '[]', '[]', '[]', 'd', 0 FROM drawn"
-    )
-    raw.execute("INSERT INTO matches SELECT printf('%016x', b), v, 2 * b + v, 0, 7, NULL, 0 FROM drawn, bits")
-    raw.execute(
-        "INSERT INTO seats SELECT printf('%016x', b), k.v, p.v, 's_' || p.v, 'p', iif(k.v <> p.v, two, one), "
-        "iif(k.v, w1, w0) = p.v, 2 - (iif(k.v, w1, w0) = p.v), 'ok' FROM drawn, bits AS k, bits AS p"
-    )
-    for i in range(len(players)):
-        for j in range(i + 1, len(players)):
-            row = ("big", "tournament", "", "toy", players[i], players[j])
-            for s, t in (("s_0", "s_1"), ("s_1", "s_0")):
-                games = int(rng.integers(400, 600))
-                raw.execute(
-                    "INSERT INTO pair_totals VALUES (?,?,?,?,?,?,?,?,2,'p','p',?,?,0)",
-                    (*row, s, t, games, games // 2),
-                )
-    for name in players:
-        raw.execute(
-            "INSERT INTO player_totals VALUES ('big', 'tournament', '', 'toy', ?, 1000, 500, 1000, 500, 500)",
-            (name,),
-        )
-    raw.execute("INSERT INTO scope_totals VALUES ('big', 'tournament', '', 'toy', ?, 0)", (blocks,))
