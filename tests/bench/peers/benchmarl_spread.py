@@ -1,10 +1,11 @@
-"""BenchMARL's PPO on VMAS's simple_spread, run by the Python of `.venv-peers/benchmarl`; prints one JSON line.
+"""BenchMARL's PPO on VMAS's simple_spread, run by the Python of `.venv-peers/benchmarl`; prints JSON.
 
 python benchmarl_spread.py COPIES STEPS EPOCHS MINIBATCH ITERATIONS WIDTH
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def main() -> None:
             config=config,
             callbacks=[clock],
         ).run()
-    spans = [b - a for a, b in zip(clock.at_s[2:], clock.at_s[3:])]
+    spans = [b - a for a, b in itertools.pairwise(clock.at_s[2:])]
     rates = sorted(copies * steps * AGENTS / span for span in spans)
     print(json.dumps({"agent_steps_per_s": rates[len(rates) // 2], "iterations": len(rates)}))
 
