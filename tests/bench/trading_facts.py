@@ -21,6 +21,7 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 import numpy as np
 
 from arenas.trading import TradingBatch
+from arenas.trading.book import FILLED
 from arenas.trading.presets import CONVEX, CROWD_ONLY, EXCHANGE, SHAPES
 from marl.frame import over_memory
 from marl.spec import Ticket
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     Line = dict[str, Any]
 
-BAR = 32
-LONG = {**EXCHANGE, "prices": "bokeh:IBM,MSFT", "scale_low": 0.5, "scale_high": 0.5, "mirror": False}
-"""`exchange` over a thousand days of 32 steps: half the real returns, to stay on the ladder."""
+BAR = 64
+LONG = {**EXCHANGE, "prices": "bokeh:IBM,MSFT", "scale_low": 1.0, "scale_high": 1.0, "mirror": False}
+"""`exchange` over a thousand days of 64 steps, with the real returns of two firms that stay on the ladder."""
 PUBLISHED = {"1": (90.0, 99.9), "2": (90.0, 99.2), "3": (76.7, 99.0), "4": (48.8, 98.2), "5": (86.0, 97.1)}
 """Gode, Sunder 1993, table 2: mean allocative efficiency of ZI-U and ZI-C, per cent."""
 
@@ -119,29 +120,37 @@ def traders(copies: int, steps: int) -> list[Line]:
     return lines
 
 
-def mids(changes: Mapping[str, Any], copies: int) -> NDArray[np.float64]:
-    """The mid of each copy after each step, its seat idle: shape (copies, steps)."""
+def paths(changes: Mapping[str, Any], copies: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mid and the lots traded so far of each copy after each step, its seat idle: (copies, steps)."""
     arena, steps = TradingBatch({"seats": 1, **changes}), int(changes["horizon"])
     frame, orders = over_memory(arena.spec, copies)
     arena.attach(frame, orders)
     for copy in range(copies):
         orders.follow(copy, Ticket(copy, copy))
     arena.step()
-    path = np.empty((copies, steps - 1))
+    mid, lots = np.empty((copies, steps - 1)), np.empty((copies, steps - 1))
     for step in range(steps - 1):
         arena.step()
-        path[:, step] = 0.5 * arena.worlds_B["mid2"]
-    return path
+        mid[:, step] = 0.5 * arena.worlds_B["mid2"]
+        lots[:, step] = arena.worlds_B["top"][:, FILLED]
+    return mid, lots
 
 
-def facts(return_T: NDArray[np.float64]) -> Line:
-    """Excess kurtosis, autocorrelation of returns and of their size, Hill's tail index of the largest 5 %."""
+def facts(return_T: NDArray[np.float64], volume_T: NDArray[np.float64]) -> Line:
+    """Of a series' returns and volumes, what Cont (2001) lists.
+
+    Excess kurtosis, of 20 days' returns, too; autocorrelation of returns and of their size; Hill's tail index
+    of the largest 5 %; correlation of the size with the logarithm of the volume.
+    """
     r = return_T - return_T.mean()
     size = np.abs(r)
     top = np.sort(size)[::-1][: max(len(size) // 20, 10)]
     hill = 1.0 / np.mean(np.log(top[:-1] / top[-1]))
     line = {"kurtosis": float((r**4).mean() / (r**2).mean() ** 2 - 3.0), "acf1": _correlation(r, 1)}
     line |= {f"acf|r| {lag}": _correlation(size, lag) for lag in (1, 5, 20)}
+    month = r[: len(r) // 20 * 20].reshape(-1, 20).sum(1)
+    line["kurtosis 20"] = float((month**4).mean() / (month**2).mean() ** 2 - 3.0)
+    line["volume"] = float(np.corrcoef(size, np.log(np.maximum(volume_T, 1.0)))[0, 1])
     return {**line, "hill": float(hill), "returns": len(r)}
 
 
@@ -155,8 +164,8 @@ def stylised(copies: int, bars: int) -> list[Line]:
     steps = {"horizon": BAR * bars, "bar_steps": BAR, "band": 60}
     lines: list[Line] = []
     for name, changes in (("crowd alone", CROWD_ONLY), ("exchange", {})):
-        path = mids({**LONG, **changes, **steps}, copies)[:, BAR - 1 :: BAR]
-        each = [facts(np.diff(np.log(one))) for one in path]
+        mid, lots = (path[:, BAR - 1 :: BAR] for path in paths({**LONG, **changes, **steps}, copies))
+        each = [facts(*pair) for pair in zip(np.diff(np.log(mid)), np.diff(lots), strict=True)]
         lines.append({"series": name, **{key: float(np.mean([one[key] for one in each])) for key in each[0]}})
     crowd, exchange = lines
     crowd["ok"] = abs(crowd["acf|r| 1"]) < 0.05
@@ -174,15 +183,16 @@ def real() -> list[Line]:
     path = Path(os.environ.get("MARL_DATA", "")) / "prices" / "bokeh_wiki_stocks.csv.gz"
     if not path.is_file():
         return []
-    closes: dict[str, list[float]] = {}
+    rows: dict[str, list[tuple[float, float]]] = {}
     with gzip.open(path, "rt") as file:
         for row in csv.DictReader(file):
-            closes.setdefault(row["Ticker"], []).append(float(row["Adj Close"]))
-    return [
-        {"series": f"{ticker} daily", **facts(np.diff(np.log(values)))}
-        for ticker, values in closes.items()
-        if len(values) > 1000
-    ]
+            rows.setdefault(row["Ticker"], []).append((float(row["Adj Close"]), float(row["Volume"])))
+    lines: list[Line] = []
+    for ticker, found in rows.items():
+        if len(found) > 1000:
+            close_T, volume_T = np.array(found).T
+            lines.append({"series": f"{ticker} daily", **facts(np.diff(np.log(close_T)), volume_T[1:])})
+    return lines
 
 
 def show(title: str, lines: Sequence[Line]) -> None:

@@ -15,12 +15,14 @@ from arenas import make
 from arenas.trading import TradingBatch
 from arenas.trading.arena import NAME
 from arenas.trading.bars import BarsBatch
-from arenas.trading.book import BUY, FIRST, NUMBER
+from arenas.trading.book import BUY, FIRST, NUMBER, NUMBERS
 from arenas.trading.execution import ExecutionBatch
 from arenas.trading.presets import ALONE, PRESETS
 from arenas.trading.world import CASH, FEES, SHARES
 from league.config import read_league
 from marl.errors import ConfigError
+from marl.loading import ArenaRef
+from marl.testing import check_arena
 from tests.arenas.trading.market import Market
 
 HOLD, BUY_ALL, SELL_ALL, SELL_HALF = 0, 3, 6, 5
@@ -95,6 +97,88 @@ def test_bars_name_what_their_file_lacks(tmp_path: Path) -> None:
     path.write_text("date,open,high,low,close,volume\n2020-01-01,3,4,2,3,nan\n")
     with pytest.raises(ConfigError, match=r"line 2: .*volume nan"):
         BarsBatch({"prices": f"csv:{path}"})
+
+
+ROLES = {"seats": 4, "liquidator_seats": 1, "maker_seats": 2, "mission": 12}
+
+
+@pytest.mark.parametrize("action", ["discrete", "continuous"])
+@pytest.mark.parametrize("knobs", [{}, ROLES])
+def test_variants_of_the_market_keep_the_contract(action: str, knobs: dict[str, Any]) -> None:
+    """With continuous actions, and with three roles, the market passes the whole suite."""
+    check_arena(ArenaRef(NAME, {**knobs, "action": action, "horizon": 12}))
+
+
+def test_makers_quote_and_never_take() -> None:
+    """A maker may not trade at market, and none of its orders meets a resting one, however it quotes."""
+    for action in ("discrete", "continuous"):
+        env = make("trading", **ROLES, action=action, horizon=80)
+        seen, _ = env.reset(seed=2)
+        rng, traded = np.random.default_rng(0), 0
+        while env.agents:
+            if action == "discrete":
+                assert not seen["maker_1"]["action_mask"][1:7].any()
+                actions: dict[str, Any] = random_actions(env.agents, seen, rng)
+            else:
+                actions = {seat: rng.uniform(-1, 1, 4).astype(np.float32) for seat in env.agents}
+            seen, *_ = env.step(actions)
+            trades = np.array(env.view()["trades"]).reshape(-1, 5)
+            assert not np.isin(trades[:, 2], [2, 3]).any()
+            traded += int(np.isin(trades[:, 3], [2, 3]).sum())
+        assert traded > 5
+
+
+def test_continuous_quotes_stand_where_they_are_wished_and_keep_their_place() -> None:
+    """A bid two ticks behind for a quarter of the limit; wished again it keeps its number; size 0 cancels."""
+    market = Market({"seats": 1, "action": "continuous", "noise_cancel": 0.0})
+    wish_K, world = market.orders.action["trader"][0, 0], market.world
+    wish_K[:] = (2 / 8, 0.25, 0.0, -1.0)
+    bid = int(world["bid"])
+    market.arena.step()
+    slot = world["owners"][1, FIRST + BUY]
+    number = int(world["slots"][slot, NUMBER])
+    assert world["slots"][slot, :2].tolist() == [bid - 2, 5]
+    wish_K[0] = (int(world["bid"]) - (bid - 2)) / 8
+    market.arena.step()
+    assert int(world["slots"][slot, NUMBER]) == number
+    wish_K[:] = (1.0, 0.0, 1.0, 0.0)
+    market.arena.step()
+    assert world["owners"][1, 2:6].tolist() == [0, 0, 0, 0]
+
+
+def test_late_seats_are_heard_after_the_background() -> None:
+    """A late seat's quote has a number behind all of the step's background orders; others' are before."""
+    for late in (0, 3):
+        market = Market(
+            {"seats": 1, "latency": [late], "value_traders": 0, "momentum_traders": 0, "makers": 0}
+        )
+        before = int(market.world["top"][NUMBERS])
+        market.action_BN[:] = 15
+        market.arena.step()
+        slot = market.world["owners"][1, FIRST + BUY]
+        number, count = int(market.world["slots"][slot, NUMBER]), int(market.world["top"][NUMBERS])
+        assert number == (count - 1 if late else before)
+        assert count > before + 1
+
+
+def test_rewards_marked_at_the_value_pay_a_trade_at_once() -> None:
+    """What a purchase pays is lots x (value - price); over the match both marks pay the same."""
+    totals = {}
+    for mark in ("value", "mid"):
+        market = Market({"seats": 1, "mark": mark, "horizon": 6, "reward_scale": 1.0})
+        market.action_BN[:] = 1
+        market.arena.step()
+        first = float(market.role.reward_BN[0, 0])
+        account, value = market.world["accounts"][1], float(market.world["value"])
+        if mark == "value":
+            worth = account[CASH] / 100 - 10_000 + account[SHARES] * value
+            assert first == pytest.approx(worth, abs=0.01 * account[SHARES])
+        market.action_BN[:] = 0
+        totals[mark] = first
+        for _ in range(5):
+            market.arena.step()
+            totals[mark] += float(market.role.reward_BN[0, 0])
+    assert totals["value"] == pytest.approx(totals["mid"])
 
 
 def test_the_liquidator_only_sells_and_leaves_when_done() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arenas.trading import TradingBatch
-from arenas.trading.prices import load, windows
+from arenas.trading.prices import COLUMNS, load, windows
 from marl.errors import ConfigError, MissingExtraError, UnknownNameError
 from tests.arenas.trading.market import Market
 
@@ -81,6 +81,21 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"marl-league\[parquet\]"):
         load(f"parquet:{tmp_path / 'a.parquet'}")
+
+
+def test_prices_are_scaled_to_an_adjusted_close(tmp_path: Path) -> None:
+    """With a column of adjusted closes a split is no fall, and volume counts today's shares."""
+    path = tmp_path / "split.csv"
+    rows = ["2020-01-01,98,102,96,100,10,50", "2020-01-02,49,51,48,50,30,50", "2020-01-03,50,52,49,51,20,51"]
+    path.write_text("Date,Open,High,Low,Close,Volume,Adj Close\n" + "\n".join(rows) + "\n")
+    (series,) = load(f"csv:{path}")
+    assert series.closes.tolist() == [50.0, 50.0, 51.0]
+    (series,) = load(f"csv:{path}", COLUMNS)
+    assert series.bars_R5 is not None
+    assert series.bars_R5[0].tolist() == [49.0, 51.0, 48.0, 50.0, 20.0]
+    pytest.importorskip("bokeh_sampledata")
+    for one in load("bokeh:AAPL,IBM,MSFT,GOOG"):
+        assert abs(np.diff(np.log(one.closes))).max() < (0.75 if one.name == "AAPL" else 0.2)
 
 
 def test_windows_hold_whole_matches_only() -> None:
