@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from league.analysis import analyse
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
 from league.report import ReportData, write_report
-from league.report_parts import frame
+from league.report_parts import frame, history_of, named_lines
 from league.stability import contests, leave_one_out
 from league.tables import head_to_head_table, standings_table, to_json
 from marl.rng import seed_of
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
     from league.block import BlockResult
     from league.config import LeagueSettings
+    from league.formats import Round
     from league.player import Player
     from league.selfplay import SelfPlay
 
 
 _MANY_BLOCKS = 100_000
 """Blocks that nobody will play to part two players."""
+_MOST_ANALYSED = 20
+"""Players up to which the game theory of a tournament takes seconds."""
 _MOST_REFITS = 40
 """Players up to which the table is fitted again without each."""
 
@@ -96,11 +100,12 @@ def conclude(
     entrants: Sequence[Player],
     blocks: Sequence[BlockResult],
     metrics: Sequence[Mapping[str, Any]],
-    gone: Mapping[str, str] | None = None,
+    gone: Mapping[str, str],
+    rounds: Sequence[Round],
 ) -> Findings:
     """Everything that can be said of a run, computed from its blocks and figures.
 
-    `gone` are players that left before the end, and why.
+    `gone` are players that left before the end, and why; `rounds` are the meetings as they were played.
     """
     rules = settings.tournament
     assert rules is not None  # the caller looked
@@ -113,13 +118,15 @@ def conclude(
     main = entrants[0].id if selfplay.candidates else ""
     beaten = tuple(_beaten(pairs, main, name) for name in rules.must_beat) if main else ()
     headline, success = headline_of(entrants[0].name, beaten, standings, names)
-    report = frame(settings, selfplay, entrants, metrics, blocks, gone or {})
+    report = frame(settings, selfplay, entrants, metrics, blocks, gone, rounds)
     report = replace(
         report,
         headline=headline,
         success=success,
         standings=standings,
         head_to_head=pairs,
+        history=named_lines(history_of(standings, blocks), names),
+        games=analyse(blocks) if len(standings.rows) <= _MOST_ANALYSED else None,
         notes=(*report.notes, *what_would_change(standings, blocks, names)),
     )
     return Findings(standings, pairs, names, beaten, report)

@@ -144,7 +144,15 @@ class League:
         return findings
 
     def _conclude(self, plan: Contest) -> Findings | TeamFindings:
-        given = (self.settings, self.selfplay, plan.entrants, plan.blocks, self._metrics, plan.gone)
+        given = (
+            self.settings,
+            self.selfplay,
+            plan.entrants,
+            plan.blocks,
+            self._metrics,
+            plan.gone,
+            plan.rounds,
+        )
         if isinstance(plan.form, CrossPlay | Scenarios):
             return conclude_team(*given)
         findings = conclude(*given)

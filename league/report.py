@@ -11,12 +11,16 @@ from typing import Any
 
 import jinja2
 
+from league.analysis import Analysis
 from league.charts import Curve, Level, Span, curves
 from league.durable import write_whole
 from league.payoff import HeadToHead
 from league.rating import Standings, StandingsRow
 from league.teamwork import Teamwork
 from marl.errors import RunError
+
+_MOST_MEETINGS = 400
+"""Meetings that a page can hold and still be read."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,30 @@ class LearningCurve:
 
 
 @dataclass(frozen=True)
+class MeetingReport:
+    """A meeting as it went, with names; `points` are shares of 0 to 1, None where it was not played."""
+
+    number: int
+    label: str
+    players: tuple[str, ...]
+    blocks: int
+    points: tuple[float, ...] | None
+    scores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class FaultReport:
+    """How many matches a player lost by rule, by reason, of how many; `standing`: what came of it."""
+
+    player: str
+    matches: int
+    timeout: int
+    illegal: int
+    error: int
+    standing: str = ""
+
+
+@dataclass(frozen=True)
 class ReportData:
     """All that a report shows.
 
@@ -77,6 +105,11 @@ class ReportData:
     snapshots: tuple[tuple[float, str], ...] = ()
     stages: tuple[StageReport, ...] = ()
     learning: tuple[LearningCurve, ...] = ()
+    history: LearningCurve | None = None
+    games: Analysis | None = None
+    schedule: tuple[MeetingReport, ...] = ()
+    faults: tuple[FaultReport, ...] = ()
+    void_matches: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -92,8 +125,10 @@ def render(data: ReportData) -> str:
         cells=_cells(data, order),
         order=order,
         rating_chart=_rating_chart(data),
+        history=None if data.history is None else _learning_chart(data.history),
         learning=[(curve, _learning_chart(curve)) for curve in data.learning],
         figure=_figure,
+        most_meetings=_MOST_MEETINGS,
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from league.block import counted
 from league.charts import Curve, Span
-from league.report import LearningCurve, ReportData, StageReport
+from league.rating import Standings, rate
+from league.report import FaultReport, LearningCurve, MeetingReport, ReportData, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +20,15 @@ if TYPE_CHECKING:
     from league.block import BlockResult
     from league.config import LeagueSettings, TournamentSettings
     from league.curriculum import Stage, Verdict
+    from league.formats import Round
     from league.player import Player
     from league.selfplay import SelfPlay
+
+
+_POINTS = 12
+"""Points of the rating history."""
+_MOST_REFITTED = 20_000
+"""Blocks up to which a fit for each of them takes no time to speak of."""
 
 
 def frame(
@@ -26,6 +38,7 @@ def frame(
     metrics: Sequence[Mapping[str, Any]],
     blocks: Sequence[BlockResult],
     gone: Mapping[str, str],
+    rounds: Sequence[Round],
 ) -> ReportData:
     """The report without its tables and its headline."""
     rules = settings.tournament
@@ -59,7 +72,82 @@ def frame(
         snapshots=tuple((float(c.decisions), c.player.id) for c in selfplay.candidates),
         stages=tuple(_stages(settings, selfplay, metrics)),
         learning=tuple(_curves(metrics)),
+        schedule=schedule_of(rounds, names),
+        faults=faults_of(blocks, names, gone),
+        void_matches=sum(match.void for block in blocks for match in block.matches),
         notes=tuple(notes),
+    )
+
+
+def schedule_of(rounds: Sequence[Round], names: Mapping[str, str]) -> tuple[MeetingReport, ...]:
+    """Who met whom, in the order of play; rests are left out."""
+    return tuple(
+        MeetingReport(
+            number,
+            met.meeting.label,
+            tuple(names.get(player, player) for player in met.meeting.players),
+            met.meeting.blocks,
+            None if met.walkover else tuple(met.points[player] for player in met.meeting.players),
+            tuple(met.scores.get(player) for player in met.meeting.players),
+        )
+        for number, entries in enumerate(rounds, 1)
+        for met in entries
+        if len(met.meeting.players) > 1
+    )
+
+
+def faults_of(
+    blocks: Sequence[BlockResult], names: Mapping[str, str], gone: Mapping[str, str]
+) -> tuple[FaultReport, ...]:
+    """Everybody who lost matches by rule, worst first."""
+    played: Counter[str] = Counter()
+    lost: dict[str, Counter[str]] = {}
+    for match in (match for block in blocks for match in block.matches if not match.void):
+        for player, outcome in {(seat.player, seat.outcome) for seat in match.seats}:
+            played[player] += outcome == "ok"
+            if outcome != "ok":
+                lost.setdefault(player, Counter())[outcome] += 1
+    rows = [
+        FaultReport(
+            names.get(player, player),
+            played[player] + found.total(),
+            found["timeout"],
+            found["illegal"],
+            found["error"],
+            gone.get(player, ""),
+        )
+        for player, found in lost.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-(row.timeout + row.illegal + row.error), row.player)))
+
+
+def history_of(standings: Standings, blocks: Sequence[BlockResult]) -> LearningCurve | None:
+    """The ratings of the first eight as blocks came in, each point a fit of its own; None for huge ones."""
+    whole = counted(blocks)
+    if not _POINTS <= len(whole) <= _MOST_REFITTED:
+        return None
+    at = [round(len(whole) * k / _POINTS) for k in range(1, _POINTS + 1)]
+    ratings = []
+    for count in at:
+        part = whole[:count]
+        here = {player for block in part for player in block.players}
+        anchors = {name: elo for name, elo in standings.anchors.items() if name in here}
+        table = rate(part, np.random.default_rng(0), anchors=anchors, resamples=0)
+        ratings.append({row.player: row.rating for row in table.rows})
+    lines = []
+    for row in standings.rows[:8]:
+        known = [(x, found[row.player]) for x, found in zip(at, ratings, strict=True) if row.player in found]
+        lines.append(Curve(row.player, tuple(float(x) for x, _ in known), tuple(y for _, y in known)))
+    caption = "Of the first eight; each point is the joint fit of all blocks up to there"
+    return LearningCurve("Rating history", "blocks", "rating (Elo)", tuple(lines), caption=caption)
+
+
+def named_lines(curve: LearningCurve | None, names: Mapping[str, str]) -> LearningCurve | None:
+    """A chart whose lines are called as people call the players."""
+    if curve is None:
+        return None
+    return replace(
+        curve, lines=tuple(replace(line, name=names.get(line.name, line.name)) for line in curve.lines)
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from league.block import BlockResult
     from league.config import LeagueSettings
     from league.findings import Beaten
+    from league.formats import Round
     from league.player import Player
     from league.selfplay import SelfPlay
 
@@ -69,10 +70,11 @@ def conclude_team(
     blocks: Sequence[BlockResult],
     metrics: Sequence[Mapping[str, Any]],
     gone: Mapping[str, str],
+    rounds: Sequence[Round],
 ) -> TeamFindings:
     """Everything that can be said of a run by scores; `gone` are players that left early, and why."""
     table = judged(settings, blocks)
-    report = frame(settings, selfplay, entrants, metrics, blocks, gone)
+    report = frame(settings, selfplay, entrants, metrics, blocks, gone, rounds)
     names = report.names
     return TeamFindings(table, names, replace(report, teamwork=table, headline=_headline(table, names)))
 

@@ -12,6 +12,7 @@ Axes: P players.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import expit, ndtri
 
-from league.formats.meeting import Meeting, Round, every
+from league.formats.meeting import Meeting, Round, every, played_blocks
 from marl.settings import Settings
 
 _PRIOR = 0.5
@@ -39,6 +40,7 @@ class Adaptive(Settings):
     batch: int = Field(4, ge=1, description="meetings chosen at once")
     blocks: int = Field(2, ge=1, description="blocks of each meeting after the first")
     budget: int = Field(1000, ge=1, description="blocks in all")
+    most: int | None = Field(None, ge=1, description="blocks of one pair at the most; none: as many as help")
     level: float = Field(0.95, gt=0.5, lt=1, description="level at which two players count as parted")
 
     def next_round(
@@ -55,20 +57,30 @@ class Adaptive(Settings):
         if len(here) < 2 or left < self.blocks:
             return ()
         ratings, spread_PP = fit(here, rounds)
+        played = played_blocks(rounds)
+        room = {
+            (i, j): math.inf
+            if self.most is None
+            else self.most - played.get(frozenset((here[i], here[j])), 0)
+            for i, j in combinations(range(len(here)), 2)
+        }
         chosen = []
         for _ in range(min(self.batch, left // self.blocks)):
-            pair = self._next(ratings, spread_PP)
+            pair = self._next(ratings, spread_PP, [pair for pair in room if room[pair] >= self.blocks])
             if pair is None:
                 break
             chosen.append(pair)
+            room[pair] -= self.blocks
             spread_PP = _after(ratings, spread_PP, pair, self.blocks)
         label = f"round {len(rounds) + 1}"
         return tuple(Meeting((here[i], here[j]), self.blocks, label) for i, j in chosen)
 
-    def _next(self, rating_P: NDArray[np.float64], spread_PP: NDArray[np.float64]) -> tuple[int, int] | None:
-        """The pair whose block lowers the variance of open differences most.
+    def _next(
+        self, rating_P: NDArray[np.float64], spread_PP: NDArray[np.float64], pairs: Sequence[tuple[int, int]]
+    ) -> tuple[int, int] | None:
+        """The pair of those that may play whose block lowers the variance of open differences most.
 
-        None where all ranks are parted.
+        None where all ranks are parted, or nobody may play.
         """
         reach = float(ndtri(0.5 + self.level / 2))
         order = np.argsort(-rating_P, kind="stable")
@@ -80,7 +92,7 @@ class Adaptive(Settings):
         if not open_pairs:
             return None
         best, gain = None, -1.0
-        for i, j in combinations(range(len(rating_P)), 2):
+        for i, j in pairs:
             worth = _information(rating_P, i, j, self.blocks)
             column_P = spread_PP[:, i] - spread_PP[:, j]
             lowered = sum(float(column_P[a] - column_P[b]) ** 2 for a, b in open_pairs)

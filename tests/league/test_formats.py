@@ -223,6 +223,12 @@ def test_adaptive_allocation_spends_where_it_is_close() -> None:
     rating, spread = fit(NAMES[:4], rounds)
     assert rating[0] > rating[1] > rating[3]
     assert np.allclose(spread.sum(axis=0), 0, atol=1e-9)
+    quota = _through(Adaptive(budget=300, most=20), NAMES[:4], play)
+    met = [met.meeting for entries in quota for met in entries]
+    of_pair = Counter[frozenset[str]]()
+    for meeting in met:
+        of_pair[frozenset(meeting.players)] += meeting.blocks
+    assert max(of_pair.values()) == 20
     clear = _through(Adaptive(budget=4000), NAMES[:3], _by_strength)
     assert sum(met.meeting.blocks for entries in clear for met in entries) < 400
 

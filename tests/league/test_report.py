@@ -15,11 +15,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from league.analysis import Analysis, AnalysisRow
 from league.block import BlockResult
 from league.charts import Curve, Span
 from league.payoff import head_to_head
 from league.rating import rate
-from league.report import LearningCurve, ReportData, StageReport, render, write_report
+from league.report import (
+    FaultReport,
+    LearningCurve,
+    MeetingReport,
+    ReportData,
+    StageReport,
+    render,
+    write_report,
+)
 from league.tables import head_to_head_table, standings_table, to_json
 from marl.errors import RunError
 
@@ -216,6 +225,33 @@ def test_win_rates_and_the_unbeaten_can_be_shown(duel: Make) -> None:
     one = [duel("a", "b", 1, 0)]
     few = rate(one, np.random.default_rng(0), resamples=10)
     assert "one block" in render(ReportData("One", "?", (), few, head_to_head(one, np.random.default_rng(0))))
+
+
+def test_schedule_faults_history_and_games_are_shown(data: ReportData) -> None:
+    """Who met whom and how it ended, who lost by rule and what came of it, ratings over blocks, game theory."""
+    assert data.standings is not None
+    names = [row.player for row in data.standings.rows]
+    line = Curve(names[0], (1.0, 2.0), (10.0, 20.0))
+    full = replace(
+        data,
+        schedule=(
+            MeetingReport(1, "semi-final", ("one", "two"), 4, (0.75, 0.25), (3.5, -1.0)),
+            MeetingReport(2, "final", ("one", "three"), 4, None, (None, None)),
+        ),
+        faults=(FaultReport("two", 30, 4, 1, 0, "disqualified: 4 of 30 matches lost on time"),),
+        void_matches=3,
+        history=LearningCurve(
+            "Rating history", "blocks", "rating (Elo)", (line,), caption="Each point a fit"
+        ),
+        games=Analysis("win", (AnalysisRow(names[0], 0.75, -0.5, 1.0, 0.0, 0.25, 0.0),), 0.125, 2),
+    )
+    text = render(full)
+    for part in ("semi-final", "0.750 : 0.250", "not played", "disqualified", "3 matches were void"):
+        assert part in text
+    for part in ("Each point a fit", "12.5", "2 pairs never met", "Deviation"):
+        assert part in text
+    assert "Nobody lost a match by rule" in render(data)
+    assert 'id="schedule"' not in render(data)
 
 
 def test_tables_say_the_same_as_the_report(data: ReportData) -> None:
