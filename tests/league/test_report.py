@@ -228,7 +228,7 @@ def test_win_rates_and_the_unbeaten_can_be_shown(duel: Make) -> None:
 
 
 def test_schedule_faults_history_and_games_are_shown(data: ReportData) -> None:
-    """Who met whom and how it ended, who lost by rule and what came of it, ratings over blocks, game theory."""
+    """Who met whom and how it ended, who lost by rule and what came of it, ratings over blocks, games."""
     assert data.standings is not None
     names = [row.player for row in data.standings.rows]
     line = Curve(names[0], (1.0, 2.0), (10.0, 20.0))
