@@ -103,7 +103,7 @@ def spread(rounds: int, seconds: float) -> list[Row]:
         "SuperSuit, 2 processes": supersuit_spread(32, 2),
         "in process": Pool(make_pool(SPREAD, hosts=0, copies=32, groups=2)),
         "1 host": Pool(HostPool(SPREAD, hosts=1, copies=32, groups=2)),
-        "2 hosts": Pool(HostPool(SPREAD, hosts=2, copies=32, groups=2, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(SPREAD, hosts=2, copies=32, groups=4, split=False), by_ready=True),
     }
     measured = Measured(runners, rounds, seconds)
     best = max(("SuperSuit, 0 processes", "SuperSuit, 2 processes"), key=measured.rate)
@@ -158,12 +158,15 @@ def board(rounds: int, seconds: float) -> list[Row]:
 
 
 def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
-    """A batched arena of ours, with copies enough that a group's step takes well over a millisecond."""
+    """A batched arena of ours, with copies enough that a group's step takes over a millisecond.
+
+    Each host has two groups: it steps one while the other is acted for.
+    """
     copies = _enough_copies(ref)
     runners: dict[str, Runner] = {
         "itself, in process": Pool(make_pool(ref, hosts=0, copies=copies, groups=2)),
         "1 host": Pool(HostPool(ref, hosts=1, copies=copies, groups=2)),
-        "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=2, split=False), by_ready=True),
+        "2 hosts": Pool(HostPool(ref, hosts=2, copies=copies, groups=4, split=False), by_ready=True),
         "1 process alone": Alone(ref, copies=copies // 2, processes=1),
         "2 processes alone": Alone(ref, copies=copies // 2, processes=2),
     }
@@ -181,7 +184,7 @@ def batched(name: str, ref: ArenaRef, rounds: int, seconds: float) -> list[Row]:
 
 
 def _enough_copies(ref: ArenaRef) -> int:
-    """So many that a step of half of them takes about 2.5 ms of this process."""
+    """So many that a step of half of them takes about 3 ms of this process."""
     tried, steps = 128, 20
     runner = Pool(make_pool(ref, hosts=0, copies=tried, groups=2))
     runner.turn()
@@ -190,7 +193,7 @@ def _enough_copies(ref: ArenaRef) -> int:
         runner.turn()
     step_s = (time.process_time() - began_s) / steps / 2
     runner.close()
-    return max(16, round(tried * 2.5e-3 / step_s / 16) * 16)
+    return max(16, round(tried * 3e-3 / step_s / 16) * 16)
 
 
 def pixels(rounds: int, seconds: float) -> list[Row]:

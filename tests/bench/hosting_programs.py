@@ -31,7 +31,7 @@ from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from tests.bench.hosting_runners import Pool
 ref = ArenaRef.from_json(json.loads(sys.argv[1]))
-runner = Pool(make_pool(ref, hosts=0, copies=int(sys.argv[2]), groups=1))
+runner = Pool(make_pool(ref, hosts=0, copies=int(sys.argv[2]), groups=2))
 print("ready", flush=True)
 for line in sys.stdin:
     print(*runner.rate(float(line)), flush=True)
@@ -78,10 +78,12 @@ class Alone(Runner):
 
 
 _ECHO = """
-import sys, zmq
+import os, sys, threading, zmq
 from pathlib import Path
 from marl.hosting.keys import bind_with, load_keys
 from marl.hosting.wire import guard
+# Without its owner it ends.
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 context = zmq.Context()
 socket = context.socket(zmq.DEALER)
 reply = bytes(int(sys.argv[3]))
@@ -106,6 +108,7 @@ class Echo(Runner):
         half = "" if keys is None else str(keys / "host")
         self._process = subprocess.Popen(
             [sys.executable, "-c", _ECHO, where, half, str(back)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -141,8 +144,7 @@ class Echo(Runner):
         """End the other side."""
         self._socket.send_multipart([b"a", b"q"])
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._process.communicate()
         self._socket.close(linger=0)
         self._context.term()
         self._folder.cleanup()

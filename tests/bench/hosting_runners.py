@@ -223,5 +223,5 @@ def _cart_pole() -> Any:  # noqa: ANN401  # Gymnasium's
 def close_all(runners: list[Runner]) -> None:
     """Close them all; a peer that fails at its end has been measured all the same."""
     for runner in runners:
-        with contextlib.suppress(BrokenPipeError, EOFError):
+        with contextlib.suppress(ConnectionError, EOFError):
             runner.close()
