@@ -9,7 +9,7 @@ import pytest
 
 from agents import LEARNERS, learner_class, load_snapshot
 from agents.snapshot import read, write
-from marl.errors import MissingExtraError
+from marl.errors import MissingExtraError, SpecError
 from marl.loading import ArenaRef
 from marl.policy import POLICY, Decision
 from marl.rng import uniforms
@@ -35,15 +35,66 @@ ARENAS = {
 }
 
 
-@pytest.mark.parametrize("arena", ARENAS)
-@pytest.mark.parametrize("name", LEARNERS)
-def test_our_learners_keep_the_contract(name: str, arena: str) -> None:
-    """Update, snapshot, checkpoint and restore hold in every kind of arena, and fallbacks teach nothing."""
+SOON: Mapping[str, Any] = {"warmup": 32, "every": 16, "batch": 32, "capacity": 5000}
+"""Settings with which learners from replay learn within a few steps."""
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "ppo": {},
+    "dqn": SOON,
+    "vdn": {**SOON, "team": "all"},
+    "qmix": {**SOON, "team": "all"},
+    "maddpg": SOON,
+    "matd3": SOON,
+    "iddpg": SOON,
+}
+VALUES, CENTRAL = ("dqn", "vdn", "qmix"), ("maddpg", "matd3", "vdn", "qmix")
+REFUSED: Mapping[tuple[str, str], str] = {
+    **{(name, "masks of pairs"): "expected Discrete" for name in VALUES},
+    **{(name, "two roles"): "expected Discrete" for name in VALUES},
+    **{(name, "two roles"): "expected boxes with bounds" for name in ("maddpg", "matd3", "iddpg")},
+    **{(name, "turns with masks"): "got seats that take turns" for name in CENTRAL},
+}
+"""What does not support what: docs/reference/learners.md has the same table."""
+
+
+def ours(name: str, more: Mapping[str, Any]) -> tuple[Any, Any]:
+    """One of our learners and settings for it."""
     try:
         learner = learner_class(name)
     except MissingExtraError as error:
         pytest.skip(str(error))
-    check_learner(learner, ARENAS[arena], load_snapshot=load_snapshot)
+    return learner, learner.Settings.read(name, {**SETTINGS[name], **more})
+
+
+@pytest.mark.parametrize("arena", ARENAS)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_our_learners_keep_the_contract(name: str, arena: str) -> None:
+    """Update, snapshot, checkpoint and restore hold in every kind of arena, and fallbacks teach nothing.
+
+    What a learner cannot learn it refuses at the start.
+    """
+    learner, settings = ours(name, {})
+    if (name, arena) in REFUSED:
+        with pytest.raises(SpecError, match=REFUSED[name, arena]):
+            check_learner(learner, ARENAS[arena], settings=settings)
+        return
+    check_learner(learner, ARENAS[arena], settings=settings, load_snapshot=load_snapshot)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("dqn", {"separate": True, "prioritised": True, "n_step": 3, "dueling": True}),
+        ("dqn", {"noisy": True, "epsilon": 0.0, "epsilon_end": 0.0, "normalise": False}),
+        ("qmix", {"separate": True, "prioritised": True}),
+        ("maddpg", {"separate": True, "prioritised": True, "n_step": 3}),
+        ("matd3", {"separate": True, "delay": 3}),
+    ],
+    ids=str,
+)
+def test_settings_of_learners_from_replay_keep_it_too(name: str, more: Mapping[str, Any]) -> None:
+    """Priorities, noise, sums, models of their own: nothing of them is missing in a checkpoint."""
+    learner, settings = ours(name, more)
+    check_learner(learner, ARENAS["early leavers"], settings=settings, load_snapshot=load_snapshot)
 
 
 class Softmax:

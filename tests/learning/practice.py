@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from agents import learner_class
 from agents.features import features
-from agents.ppo import PPO, PPOSettings
 from arenas import full_spec
 from marl.batch import LocalPool
 from marl.loading import ArenaRef, build
@@ -35,6 +35,7 @@ class Practice:
         seed: int,
         settings: Mapping[str, Any],
         *,
+        learner: str = "ppo",
         options: Mapping[str, Any] | None = None,
         copies: int = 32,
         rollout: int = 16,
@@ -44,7 +45,8 @@ class Practice:
         self._seed, self._rollout = seed, rollout
         pool = LocalPool([build(self._ref)], copies)
         self.spec = pool.spec
-        self.learner = PPO(self.spec, PPOSettings.read("ppo", settings), seed)
+        made = learner_class(learner)
+        self.learner = made(self.spec, made.Settings.read(learner, settings), seed)
         players = {ME: Player(self.learner.policy, record=True)}
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         self._play = Play(pool, self._match, players, want_state=self.learner.want_state)
@@ -67,11 +69,15 @@ class Practice:
 
     def examine(self, matches: int = 200, *, greedy: bool = True) -> float:
         """The mean score of a seat over matches of other seeds."""
+        return float(self.returns(matches, greedy=greedy).mean()) / len(self.spec.seats)
+
+    def returns(self, matches: int = 200, *, greedy: bool = True) -> NDArray[np.float64]:
+        """The sum of all seats' scores in each of some matches of other seeds."""
         plan = [Match(Ticket(i, seed_of(self._seed, -1, i)), self._lineup) for i in range(matches)]
         with LocalPool([build(self._ref)], min(matches, 50)) as pool:
             players = {ME: Player(self.learner.policy, greedy=greedy)}
             outcomes = Play(pool, in_order(plan, pool.copies), players).run()
-        return mean_score([outcome.score for outcome in outcomes])
+        return np.array([sum(outcome.score.values()) for outcome in outcomes])
 
     def probabilities(self, observation: NDArray[np.float32], role: str = "") -> NDArray[np.float64]:
         """The distribution over a discrete action for some observations; row m by model m, if separate."""

@@ -54,10 +54,12 @@ def test_a_central_critic_sees_what_a_local_one_cannot(seed: int) -> None:
     assert found["own"][1] < 0.8
 
 
+@pytest.mark.parametrize("kind", [{}, {"box": "squashed"}, {"spread": "state"}], ids=str)
 @pytest.mark.parametrize("seed", range(2))
-def test_boxes_are_aimed(seed: int) -> None:
+def test_boxes_are_aimed(seed: int, kind: dict[str, Any]) -> None:
     """A target in [-0.1, 0.1] is met: 0.99 of 1 where a uniform aim gets 0.33 and the middle 0.67."""
-    settings = {"gamma": 0.0, "lr": 0.01, "minibatch": 128, "entropy": 0.0}
+    settings = {"gamma": 0.0, "lr": 0.01, "minibatch": 128, "entropy": 0.0, **kind}
+    settings |= {"lr_end": 0.05, "anneal_decisions": 20_000}
     practice = Practice(f"{TOYS}:Aim", seed, settings)
-    practice.run(40)
+    practice.run(80)
     assert practice.examine() >= 0.99

@@ -168,3 +168,80 @@ class Leavers(Arena):
         return Step(
             reward={"guest_0": 1.0 * ends["guest_0"], "guest_1": 2.0 * ends["guest_1"]}, terminated=ends
         )
+
+
+class TwoStep(Arena):
+    """Rashid et al. 2018, section 5.1: the first seat picks a game, then both play it.
+
+    Game A pays 7 whatever they do; game B pays [[0, 1], [1, 8]]. Mixtures that only add reach 7.
+    """
+
+    seats = ("player_0", "player_1")
+    observation = spaces.Box(0, 1, (3,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 2
+    teams: Mapping[str, tuple[str, ...]] | None = {"team": ("player_0", "player_1")}
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nobody has picked yet."""
+        self._game = 0
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Nothing yet, game A or game B, one-hot."""
+        seen: NDArray[np.float32] = np.eye(3, dtype=np.float32)[self._game]
+        return seen
+
+    def state(self) -> NDArray[np.float32]:
+        """The same."""
+        return self.observe(self.seats[0])
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pick, or pay."""
+        first, second = (int(actions[seat]) for seat in self.seats)
+        if not self._game:
+            self._game = 1 + first
+            return Step()
+        paid = 7.0 if self._game == 1 else float(((0, 1), (1, 8))[first][second])
+        return Step(reward=paid, terminated=True)
+
+
+class SumToOne(Arena):
+    """Two seats name numbers in [-1, 1] that should add up to 1: both get -(a + b - 1)**2."""
+
+    seats = ("left_0", "right_0")
+    observation = spaces.Box(0, 1, (1,), np.float32)
+    action = spaces.Box(-1, 1, (1,), np.float32)
+    max_steps = 1
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Always the same."""
+        return np.ones(1, np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pay by the distance."""
+        total = sum(float(action[0]) for action in actions.values())
+        return Step(reward=-((total - 1) ** 2), terminated=True)
+
+
+class Partner(Arena):
+    """Each seat gets 1 where the other one chooses 1: what it does itself is of no matter to it."""
+
+    seats = ("dancer_0", "dancer_1")
+    observation = spaces.Box(0, 1, (1,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 1
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Always the same."""
+        return np.ones(1, np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pay by what the other one does."""
+        first, second = (float(actions[seat]) for seat in self.seats)
+        return Step(reward={"dancer_0": second, "dancer_1": first}, terminated=True)
