@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MASKED = -1e9
 """The logit of an illegal choice: finite, so that a gradient through it stays zero rather than NaN."""
+LOG_STD = (-5.0, 2.0)
+"""Within these bounds a spread may follow the observation (those of SAC's authors: -20 and 2)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class ActionHeads:
     """How a role's action numbers relate to head outputs: one `Counted` a choice, or `boxes` box numbers.
 
     Box numbers are in units of the box: 0 is its middle, 1 its upper bound (the number itself where it has no
-    bounds), so that a Gaussian of spread 1 suits any box.
+    bounds), so that a Gaussian of spread 1 suits any box. `squashed`: their tanh is played instead of the
+    numbers clipped to the box.
     """
 
     counted: tuple[Counted, ...]
@@ -48,9 +51,10 @@ class ActionHeads:
     low_K: NDArray[np.float32]
     high_K: NDArray[np.float32]
     whole: bool
+    squashed: bool = False
 
     @classmethod
-    def of(cls, role: Role) -> ActionHeads:
+    def of(cls, role: Role, *, squashed: bool = False) -> ActionHeads:
         """The heads of a role's action space; SpecError names what is not supported."""
         counted: list[Counted] = []
         boxes = at = masked = 0
@@ -72,7 +76,15 @@ class ActionHeads:
         if boxes:
             space: Any = from_json(role.action_space)
             low, high = space.low.astype(np.float32).ravel(), space.high.astype(np.float32).ravel()
-        return cls(tuple(counted), boxes, low, high, whole=role.action_dtype.kind == "i")
+        if squashed and boxes and not np.isfinite([low, high]).all():
+            raise SpecError(
+                f"action space of role {role.name}",
+                got='box = "squashed" for a box without bounds',
+                expected="finite bounds to squash into",
+                remedy='Use box = "clipped".',
+            )
+        whole = role.action_dtype.kind == "i"
+        return cls(tuple(counted), boxes, low, high, whole, squashed=squashed and boxes > 0)
 
     @property
     def uniforms(self) -> int:
@@ -84,6 +96,7 @@ class ActionHeads:
         if not self.boxes:
             return number_RK
         middle_K, half_K = self.units()
+        number_RK = np.tanh(number_RK) if self.squashed else number_RK
         scaled_RK: NDArray[Any] = np.clip(number_RK * half_K + middle_K, self.low_K, self.high_K)
         return np.rint(scaled_RK) if self.whole else scaled_RK
 
@@ -106,8 +119,9 @@ def draw(
     """Actions (P, R, K) and their log-probabilities (P, R); `uniform_PRU`, in (0, 1), None means the mode.
 
     Categorical as a race of exponentials (the choice whose -log(u) / p is least), Gaussian by Box and Muller
-    1958. Box numbers are not clipped here: the log-probability is that of the number drawn;
-    `ActionHeads.played` clips.
+    1958. Box numbers are neither clipped nor squashed here: the log-probability is that of the number drawn,
+    whose ratios are those of what `ActionHeads.played` makes of it. `log_std` None: the spread stands behind
+    the mean in `out_PRC`.
     """
     if heads.boxes:
         return _draw_boxes(out_PRC, log_std, uniform_PRU)
@@ -131,8 +145,8 @@ def evaluate(
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities and entropies (P, R) of drawn numbers (int64 for choices)."""
     if heads.boxes:
-        assert log_std is not None
-        logp = _normal_logp((action_PRK - out_PRC) * (-log_std).exp(), log_std)
+        mean, log_std = _moments(out_PRC, log_std)
+        logp = _normal_logp((action_PRK - mean) * (-log_std).exp(), log_std)
         entropy = (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
         return logp, entropy.expand_as(logp)
     logps, entropies = [], []
@@ -156,15 +170,21 @@ def _log_probabilities(heads: ActionHeads, out_PRC: Tensor, legal_PRA: Tensor | 
     return parts
 
 
-def _draw_boxes(
-    mean_PRK: Tensor, log_std: Tensor | None, uniform_PRU: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    assert log_std is not None  # ActorNet makes it where there are boxes
+def _draw_boxes(out_PRC: Tensor, log_std: Tensor | None, uniform_PRU: Tensor | None) -> tuple[Tensor, Tensor]:
+    mean_PRK, log_std = _moments(out_PRC, log_std)
     normal = torch.zeros_like(mean_PRK)
     if uniform_PRU is not None:
         radius, angle = uniform_PRU.chunk(2, -1)
         normal = torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
     return mean_PRK + normal * log_std.exp(), _normal_logp(normal, log_std)
+
+
+def _moments(out_PRC: Tensor, log_std: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean, and logarithm of the spread: a parameter's, or the second half of the outputs within LOG_STD."""
+    if log_std is not None:
+        return out_PRC, log_std
+    mean, spread = out_PRC.chunk(2, -1)
+    return mean, spread.clamp(*LOG_STD)
 
 
 def _normal_logp(normal: Tensor, log_std: Tensor) -> Tensor:

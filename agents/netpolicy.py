@@ -35,6 +35,7 @@ class Architecture:
 
     `head`: "policy" draws from a distribution; "aim" does so among choices, and plays a point of a box, with
     noise; "values" and "dueling" play the best of their action values, with noisy weights after "noisy ".
+    `box` and `spread`: how a policy's box numbers are played, and what their spread follows.
     """
 
     hidden: tuple[int, ...]
@@ -42,6 +43,8 @@ class Architecture:
     memory: int
     separate: bool
     head: str = "policy"
+    box: str = "clipped"
+    spread: str = "free"
 
     def build(self, role: Role, generator: torch.Generator) -> ActorNet:
         """A fresh network for a role; a model for each seat where seats are separate."""
@@ -50,7 +53,8 @@ class Architecture:
         if self.head == "aim" and role.action[0].kind == "box":
             return AimNet(*shape, 0, generator)
         if self.head in {"policy", "aim"}:
-            return ActorNet(*shape, self.memory, generator)
+            squashed = self.box == "squashed"
+            return ActorNet(*shape, self.memory, generator, squashed=squashed, spread=self.spread)
         return ValueNet(*shape, generator, dueling="dueling" in self.head, noisy="noisy" in self.head)
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +64,7 @@ class Architecture:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
         """The architecture that `to_json` wrote."""
-        return cls(tuple(data["hidden"]), data["activation"], data["memory"], data["separate"], data["head"])
+        return cls(**{**data, "hidden": tuple(data["hidden"])})
 
 
 @dataclass
@@ -81,7 +85,9 @@ class NetPolicy:
     def __init__(self, spec: Spec, nets: Mapping[str, ActorNet]) -> None:
         self.nets = dict(nets)
         self.memory_size = max(net.memory_size for net in nets.values())
-        self.heads = {name: ActionHeads.of(spec.role(name)) for name in nets}
+        self.heads = {
+            name: ActionHeads.of(spec.role(name), squashed=net.squashed) for name, net in nets.items()
+        }
         self._first_seat = {role.name: spec.seats.index(role.seats[0]) for role in spec.roles}
 
     def act(

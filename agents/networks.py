@@ -148,7 +148,11 @@ class Inputs(nn.Module):
 
 
 class ActorNet(nn.Module):
-    """Observation features to what the action heads need, through memory where `memory` > 0."""
+    """Observation features to what the action heads need, through memory where `memory` > 0.
+
+    Box numbers: `squashed` says how they are played, `spread` whether theirs is a parameter ("free") or
+    follows the observation ("state").
+    """
 
     def __init__(
         self,
@@ -159,9 +163,12 @@ class ActorNet(nn.Module):
         activation: str,
         memory: int,
         generator: torch.Generator,
+        *,
+        squashed: bool = False,
+        spread: str = "free",
     ) -> None:
         super().__init__()
-        self.memory_size = memory
+        self.memory_size, self.squashed = memory, squashed
         self.inputs = Inputs(models, features)
         self.body = MLP(models, features, hidden, activation, generator)
         self.core = GRU(models, hidden[-1], memory, generator) if memory else None
@@ -169,8 +176,10 @@ class ActorNet(nn.Module):
         counted = sum(
             sum(leaf.choices) or (2 * leaf.size if leaf.kind == "multibinary" else 0) for leaf in action
         )
-        self.head = Linear(models, memory or hidden[-1], counted + boxes, 0.01, generator)
-        self.log_std = nn.Parameter(torch.zeros(models, 1, boxes)) if boxes else None
+        free = spread == "free"
+        outputs = counted + boxes * (1 if free else 2)
+        self.head = Linear(models, memory or hidden[-1], outputs, 0.01, generator)
+        self.log_std = nn.Parameter(torch.zeros(models, 1, boxes)) if boxes and free else None
 
     @property
     def models(self) -> int:

@@ -45,7 +45,7 @@ def graph_of(net: ActorNet, role: Role, told: dict[str, str]) -> ModelProto:
     if net.core is not None:
         seen = made.recurrent(net.core, seen, net.memory_size)
         made.output(NEXT_MEMORY, seen, TensorProto.FLOAT, net.memory_size)
-    heads = ActionHeads.of(role)
+    heads = ActionHeads.of(role, squashed=net.squashed)
     out = made.out(net, heads, seen)
     made.output(OUT, out, TensorProto.FLOAT, None)
     action = made.played(heads, out) if heads.boxes else made.chosen(heads, out, role.mask_size)
@@ -191,6 +191,8 @@ class _Graph:
     def played(self, heads: ActionHeads, mean: str) -> str:
         """Box numbers in the arena's units, within its bounds, as `ActionHeads.played`."""
         middle_K, half_K = heads.units()
+        mean = self._slice(mean, 0, heads.boxes)  # behind it stands the spread, where that is an output
+        mean = self._do("Tanh", mean) if heads.squashed else mean
         number = self._do("Mul", mean, self._constant(half_K[None]))
         number = self._do("Add", number, self._constant(middle_K[None]))
         number = self._do("Max", number, self._constant(heads.low_K[None]))

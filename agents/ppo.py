@@ -49,6 +49,12 @@ class PPOSettings(Settings):
     separate: bool = Field(
         default=False, description="own parameters for each seat of a role, instead of shared ones"
     )
+    box: Literal["clipped", "squashed"] = Field(
+        "clipped", description="numbers of a box beyond its bounds are clipped, or all squashed by tanh"
+    )
+    spread: Literal["free", "state"] = Field(
+        "free", description="the spread of a box's numbers is a parameter, or follows the observation"
+    )
     critic: Literal["own", "state"] = Field(
         "own", description="what the critic sees: the seat's observation, or the state"
     )
@@ -118,7 +124,12 @@ class PPO:
             )
         self._random = np.random.default_rng(seed)
         self._architecture = Architecture(
-            settings.hidden, settings.activation, settings.memory, settings.separate
+            settings.hidden,
+            settings.activation,
+            settings.memory,
+            settings.separate,
+            box=settings.box,
+            spread=settings.spread,
         )
         generator = torch.Generator().manual_seed(seed % 2**63)
         state_size = spec.state_size if self.want_state else 0

@@ -76,6 +76,30 @@ def test_boxes_equal_torch() -> None:
     torch.testing.assert_close(entropy, torchs.entropy().sum(-1))  # type: ignore[no-untyped-call]
 
 
+def test_a_spread_behind_the_mean_equals_torch() -> None:
+    """Without a parameter the outputs' second half is the spread's logarithm, within its bounds."""
+    heads = ActionHeads.of(role_of(action="box"))
+    rng = np.random.default_rng(0)
+    out = torch.from_numpy(rng.normal(size=(1, 64, 4)).astype(np.float32))
+    out[0, 0, 2:] = torch.tensor([9.0, -9.0])
+    number, drawn_logp = draw(heads, out, None, None, torch.from_numpy(uniforms(keys(64), 4))[None])
+    logp, entropy = evaluate(heads, out, None, None, number)
+    torchs = torch.distributions.Normal(out[..., :2], out[..., 2:].clamp(-5, 2).exp())
+    torch.testing.assert_close(logp, torchs.log_prob(number).sum(-1))  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(drawn_logp, logp)
+    torch.testing.assert_close(entropy, torchs.entropy().sum(-1))  # type: ignore[no-untyped-call]
+
+
+def test_squashed_boxes_are_played_by_their_tanh() -> None:
+    """Never at a bound, in the middle for 0; a box without bounds can't be squashed into."""
+    heads = ActionHeads.of(role_of(action="box"), squashed=True)
+    numbers = np.array([[0, 0], [1, -1], [3, -3]], np.float32)
+    tanh = np.tanh(numbers)
+    assert heads.played(numbers) == pytest.approx(tanh * [0.1, 2] + [0, 2])
+    with pytest.raises(SpecError, match="squashed"):
+        ActionHeads.of(role_of(action="unbounded"), squashed=True)
+
+
 def test_draws_are_as_frequent_as_their_probabilities() -> None:
     """Chi-square of a leaf's choices, of pairs of leaves, and of successive decisions of the same row."""
     heads = ActionHeads.of(role_of(action="multidiscrete"))

@@ -64,6 +64,7 @@ def test_onnxruntime_plays_what_the_policy_plays(kind: dict[str, Any], action: s
 @pytest.mark.parametrize(
     ("learner", "action", "settings"),
     [
+        ("ppo", "box", {"box": "squashed", "spread": "state"}),
         ("dqn", "discrete", {}),
         ("dqn", "discrete", {"dueling": True, "noisy": True, "separate": True}),
         ("maddpg", "box", {}),

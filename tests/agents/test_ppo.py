@@ -68,6 +68,23 @@ def test_ratios_start_at_one(kind: dict[str, Any], action: str, *, masked: bool)
     assert entropy > 0 or "box" in action
 
 
+@pytest.mark.parametrize("memory", [0, 4])
+@pytest.mark.parametrize("kind", [{"box": "squashed"}, {"spread": "state"}], ids=str)
+def test_ratios_start_at_one_however_boxes_are_played(kind: dict[str, Any], memory: int) -> None:
+    """Squashing changes what is played, not the ratio; a spread that follows the observation is learned."""
+    learner = learner_of(spec_of(role_of(action="box")), lr=0.01, memory=memory, **kind)
+    rng = np.random.default_rng(0)
+    learner.update(fragments_of(learner, rng))
+    (fragment,) = fragments_of(learner, rng)
+    _, figures = loss_of(learner, fragment)
+    assert abs(float(figures[3])) < 1e-6
+    head = learner._parts["worker"].actor.head.weight
+    gradients_of(learner, fragment)
+    assert head.grad is not None
+    assert (head.grad.abs().sum((0, 1)) > 0).all()
+    assert head.shape[2] == (4 if "spread" in kind else 2)
+
+
 def test_roles_with_spaces_of_their_own_learn_side_by_side() -> None:
     """Two roles, one box and one masked: figures carry the role's name, and each role's weights move."""
     spec = spec_of(role_of("a", "box", 2), role_of("b", "discrete", 1, masked=True))
