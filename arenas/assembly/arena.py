@@ -81,6 +81,7 @@ class Assembly(Arena):
             )
         self.plan = plan_of(self.product, suction=options.arm == "kuka", tolerance=options.tolerance)
         self._hand_MN: NDArray[np.int64] = self.plan.mate_M["hand"][:, : options.arms]
+        self._final = np.flatnonzero(self.plan.last_M).tolist()
         self.seats = tuple(f"arm_{i}" for i in range(self.room))
         self.teams = {"arms": self.seats}
         self.action_size = ACTION_SIZES[options.action]
@@ -149,7 +150,7 @@ class Assembly(Arena):
         if rng.random() < self.options.fault_rate:
             self._fault = (int(rng.integers(self.max_steps)), int(rng.integers(self.options.arms)))
         cell.conclude(self.stage_number, 0.0)
-        self._potential_N = self._potentials()
+        self._potential_N = self._potentials(cell.tally_N5.tolist())
 
     def observe(self, seat: str) -> NDArray[np.float32]:
         """What an arm sees."""
@@ -173,11 +174,12 @@ class Assembly(Arena):
         cell.conclude(self.stage_number, time)
         clash_N = cell.world.clashes()
         self._stop_pressed(live, gone)
-        distance_N = np.sqrt(((cell.reach_N3 - cell.tool_N44[:, :3, 3]) ** 2).sum(1)).tolist()
+        tally = cell.tally_N5.tolist()
+        distance_N = [row[0] for row in tally]
         self._leave(live, gone, distance_N)
         self._success = self._succeeds(distance_N)
-        reason = self._reason(clash_N)
-        reward = self._rewards(live, clash_N, distance_N)
+        reason = self._reason(clash_N, lost=tally[0][4] > 0)
+        reward = self._rewards(live, clash_N, tally)
         if not reason and self._steps + 1 >= self.max_steps:
             return self._step(live, reward, dict.fromkeys(live, "time"), ends=gone)
         if reason:
@@ -223,18 +225,19 @@ class Assembly(Arena):
             if self.options.reward == "classic":
                 return max(distance_N) < self.tolerance
             return min(self._reached_N) >= HOLD_STEPS
-        seated = bool(self.cell.seated_M[self.plan.last_M].all())
+        seated_M = self.cell.seated_M.tolist()
+        seated = all(seated_M[m] for m in self._final)
         self._held_steps = self._held_steps + 1 if seated else 0
         if seated:
             clean = self.cell.world.penetration() < DEEPEST
             self._held_steps = self._held_steps if clean else 0
         return self._held_steps >= HOLD_STEPS
 
-    def _reason(self, clash_N: list[float]) -> str:
+    def _reason(self, clash_N: list[float], *, lost: bool) -> str:
         """Why the match is over; empty while it goes on."""
         if self._success:
             return "success"
-        if self.cell.lost():
+        if lost:
             return "part lost"
         if self.options.on_collision == "terminate" and max(clash_N) > 0:
             return "collision"
@@ -248,33 +251,23 @@ class Assembly(Arena):
                 return "arms gone"
         return ""
 
-    def _potentials(self) -> list[float]:
+    def _potentials(self, tally: list[list[float]]) -> list[float]:
         """Progress of each seat, 0 to 1: the team's, mixed with that of the mates it has a hand in."""
-        cell, options = self.cell, self.options
-        if self.product is None:
-            gap_N = np.sqrt(((cell.reach_N3 - cell.tool_N44[:, :3, 3]) ** 2).sum(1))
-            own_N = 1 - np.tanh(5 * gap_N)
-            team = float(own_N.mean())
-        else:
-            team = float(cell.potential_M.mean())
-            count_N = self._hand_MN.sum(0)
-            own_N = np.where(count_N > 0, cell.potential_M @ self._hand_MN / np.maximum(count_N, 1), team)
-        weight = options.team_weight
-        return [weight * team + (1 - weight) * own for own in own_N.tolist()]
+        weight = self.options.team_weight
+        return [weight * team + (1 - weight) * own for _, _, own, team, _ in tally]
 
-    def _rewards(self, live: list[int], clash_N: list[float], distance_N: list[float]) -> list[float]:
+    def _rewards(self, live: list[int], clash_N: list[float], tally: list[list[float]]) -> list[float]:
         kind = self.options.reward
         if kind == "sparse":
             return [float(self._success)] * len(live)
         if kind == "classic":
-            return [-distance_N[arm] + (10.0 if distance_N[arm] < self.tolerance else 0.0) for arm in live]
-        before, self._potential_N = self._potential_N, self._potentials()
-        effort_N = (self.cell.action_NA**2).sum(1).tolist()
+            return [-tally[arm][0] + (10.0 if tally[arm][0] < self.tolerance else 0.0) for arm in live]
+        before, self._potential_N = self._potential_N, self._potentials(tally)
         return [
             SHAPING * (self.options.gamma * self._potential_N[arm] - before[arm])
             + SUCCESS * self._success
             - CONTACT * (clash_N[arm] > 0)
-            - EFFORT * effort_N[arm]
+            - EFFORT * tally[arm][1]
             for arm in live
         ]
 

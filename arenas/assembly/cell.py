@@ -33,7 +33,6 @@ MODES = {
     "joint_vel": motion.JOINT_VEL,
     "joint_delta": motion.JOINT_DELTA,
 }
-LOST_RADIUS, LOST_DEPTH = 0.95, -0.05
 GRIP_MARGIN = 0.03
 OPEN_WIDTH = 0.08
 
@@ -86,6 +85,7 @@ class Cell:
         self.done_M, self.seated_M, self.active_M = (np.zeros(mates, np.bool_) for _ in range(3))
         self.current_K = np.zeros(len(parts), np.int64)
         self.potential_M = np.zeros(mates)
+        self.tally_N5 = np.zeros((arms, 5))
         self.observation_NO = np.zeros((arms, observation), np.float32)
         self._radius_K = [
             GRIP_MARGIN + max(math.dist(centre, (0, 0, 0)) + math.hypot(*half) for half, centre in body.boxes)
@@ -139,6 +139,15 @@ class Cell:
             self.current_K,
             self.potential_M,
         )
+        self._tallied = (
+            plan.mate_M,
+            self.potential_M,
+            world.part_K13,
+            self.reach_N3,
+            self.tool_N44,
+            self.action_NA,
+            self.tally_N5,
+        )
         self._seen = (
             world.q_NJ,
             world.qd_NJ,
@@ -188,7 +197,7 @@ class Cell:
     def conclude(self, stage: int, time: float) -> None:
         """Who holds what, which mates are done, and what everybody sees."""
         self._feel()
-        self._entries.conclude(self._seats, stage, time, self._judged, self._seen)
+        self._entries.conclude(self._seats, stage, time, self._judged, self._tallied, self._seen)
 
     def _feel(self) -> None:
         """Ask the engine for contacts only where an arm that grips is near a part."""
@@ -208,11 +217,6 @@ class Cell:
         grip = 1.0 if drop else float(self.action_NA[arm, -1])
         self.action_NA[arm] = 0
         self.action_NA[arm, -1] = grip
-
-    def lost(self) -> bool:
-        """Whether a part lies where no arm can take it."""
-        parts = self.world.part_K13
-        return any(z < LOST_DEPTH or math.hypot(x, y) > LOST_RADIUS for x, y, z in parts[:, :3].tolist())
 
     def state(self, seats: int, parts: int, time: float) -> NDArray[np.float32]:
         """World's frame: per seat 19 numbers, per part 14, the share of time; zeros for what is absent."""

@@ -98,9 +98,12 @@ class World:
         )
         p.setGravity(0, 0, -9.81, physicsClientId=self._c)
         arms, joints = len(scene.base_N3), len(scene.robot.joints)
-        self.q_NJ, self.qd_NJ = np.zeros((arms, joints)), np.zeros((arms, joints))
-        self.width_N = np.zeros(arms)
-        self.part_K13 = np.zeros((len(scene.bodies), 13))
+        # One block, so that a state is written at once.
+        self._block = np.zeros(2 * arms * joints + arms + 13 * len(scene.bodies))
+        ends = np.cumsum([arms * joints, arms * joints, arms])
+        q, qd, self.width_N, part = np.split(self._block, ends)
+        self.q_NJ, self.qd_NJ = q.reshape(arms, joints), qd.reshape(arms, joints)
+        self.part_K13 = part.reshape(-1, 13)
         self.base_N44 = np.stack([_base_matrix(*base) for base in scene.base_N3])
         self._table = self._add_box(TABLE_HALF, (0.0, 0.0, -TABLE_HALF[2]))
         self._arms = [self._add_arm(*base) for base in scene.base_N3]
@@ -263,24 +266,35 @@ class World:
         """One control step: all substeps, then read."""
         if self.scene.suction:
             self._suck()
+        self.simulate()
+        self.read()
+
+    def simulate(self) -> None:
+        """The engine's own steps of one control step."""
         step, c = self._p.stepSimulation, self._c
         for _ in range(self.scene.substeps):
             step(c)
-        self.read()
 
     def read(self) -> None:
         """Take the state from the engine."""
         p, c = self._p, self._c
         joints = len(self.scene.robot.joints)
-        for i, arm in enumerate(self._arms):
-            states = p.getJointStates(arm, self._all_joints, physicsClientId=c)
-            self.q_NJ[i] = [state[0] for state in states[:joints]]
-            self.qd_NJ[i] = [state[1] for state in states[:joints]]
-            self.width_N[i] = sum([state[0] for state in states[joints:]])
-        for k, part in enumerate(self._parts):
+        q: list[float] = []
+        qd: list[float] = []
+        width: list[float] = []
+        for arm in self._arms:
+            angles, speeds, _, _ = zip(
+                *p.getJointStates(arm, self._all_joints, physicsClientId=c), strict=True
+            )
+            q += angles[:joints]
+            qd += speeds[:joints]
+            width.append(sum(angles[joints:]))
+        values = q + qd + width
+        for part in self._parts:
             place, turn = p.getBasePositionAndOrientation(part, physicsClientId=c)
             linear, angular = p.getBaseVelocity(part, physicsClientId=c)
-            self.part_K13[k] = place + turn + linear + angular
+            values += place + turn + linear + angular
+        self._block[:] = values
 
     def pinches(self, arm: int, part: int) -> bool:
         """Whether an arm holds a part: between both fingers, or by suction."""

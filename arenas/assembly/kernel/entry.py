@@ -45,8 +45,9 @@ def entries() -> Entries:
         return stamp
 
     @njit(cache=True, nogil=True)
-    def conclude(seats: int, stage: int, time: float, judged: Arrays, seen: Arrays) -> int:
+    def conclude(seats: int, stage: int, time: float, judged: Arrays, tallied: Arrays, seen: Arrays) -> int:
         judging.judge(*judged)  # type: ignore[arg-type]  # in their order
+        judging.tally(*tallied)  # type: ignore[arg-type]  # in their order
         observing.observe(seats, stage, time, *seen)  # type: ignore[arg-type]  # in their order
         return stamp
 

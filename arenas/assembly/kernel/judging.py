@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 REST_SPEED, CLEAR = 0.02, 0.06
 """A part rests below this speed (m/s); a hand has left when it is so far from where it grasped (m)."""
+LOST_RADIUS, LOST_DEPTH = 0.95, -0.05
+"""A part farther from the centre, or deeper, is where no arm can take it (m)."""
 XY, Z, YAW, TILT = range(4)
 
 
@@ -213,3 +215,48 @@ def progress(
     transport = 1 - math.tanh(5 * math.sqrt(far))
     align = (1 - math.tanh(error_4[XY] / 0.02)) * (1 - math.tanh(error_4[YAW] / 0.3))
     return float(0.15 * reach + 0.15 * grasp + 0.3 * transport + 0.2 * align)
+
+
+@compiled
+def tally(
+    mate_M: NDArray[np.void],
+    potential_M: Floats,
+    part_K13: Floats,
+    reach_N3: Floats,
+    tool_N44: Floats,
+    action_NA: Floats,
+    out_N5: Floats,
+) -> None:
+    """Distance to the target, squared action, own progress, the team's, and 1 where a part is lost.
+
+    Without mates progress is 1 - tanh(5 distance); an arm that has a hand in no mate has the team's.
+    """
+    arms, team = tool_N44.shape[0], 0.0
+    for i in range(arms):
+        gap = effort = own = 0.0
+        for a in range(3):
+            gap += (reach_N3[i, a] - tool_N44[i, a, 3]) ** 2
+        for a in range(action_NA.shape[1]):
+            effort += action_NA[i, a] ** 2
+        hands = 0
+        for m in range(mate_M.shape[0]):
+            if mate_M[m].hand[i]:
+                own += potential_M[m]
+                hands += 1
+        gap = math.sqrt(gap)
+        out_N5[i, 0], out_N5[i, 1] = gap, effort
+        out_N5[i, 2] = own / hands if hands else -1.0
+        if mate_M.shape[0] == 0:
+            out_N5[i, 2] = 1 - math.tanh(5 * gap)
+            team += out_N5[i, 2] / arms
+    if mate_M.shape[0] > 0:
+        team = potential_M.sum() / mate_M.shape[0]
+    lost = 0.0
+    for k in range(part_K13.shape[0]):
+        x, y, z = part_K13[k, 0], part_K13[k, 1], part_K13[k, 2]
+        if z < LOST_DEPTH or x * x + y * y > LOST_RADIUS**2:
+            lost = 1.0
+    for i in range(arms):
+        out_N5[i, 3], out_N5[i, 4] = team, lost
+        if out_N5[i, 2] < 0:
+            out_N5[i, 2] = team

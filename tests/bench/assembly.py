@@ -1,0 +1,292 @@
+"""The assembly arena: what scripted arms achieve in it, and what a step costs beside the engine alone.
+
+python tests/bench/assembly.py [--quick] [--json]
+
+A bar in percent is that of the arena's data sheet; "at least" is what theirs means there. Speeds are beside
+the engine's own steps, timed inside the same run. panda-gym is measured where it is installed.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import functools
+import importlib.util
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = str(Path(__file__).resolve().parents[2])
+sys.path[0] = ROOT  # this folder would hide packages
+
+import numpy as np
+
+from arenas.assembly import Assembly, preset
+from arenas.assembly.world import World
+from marl.hosting import make_pool
+from marl.loading import ArenaRef
+from marl.spec import Ticket
+from tests.arenas.assembly.driving import ARENA, matches, random_moves
+from tests.bench.table import Row, in_turns, options, show
+
+SUCCESS: tuple[tuple[str, str, dict[str, Any], float], ...] = (
+    ("S0 reach 1 cm", "reach", {"tolerance": 0.01}, 95),
+    ("S0 reach classic", "classic", {}, 95),
+    ("S1 lift", "lift", {}, 95),
+    ("S2 stack", "stack", {}, 95),
+    ("S3 handover", "handover", {}, 95),
+    ("S4 carry", "carry", {}, 95),
+    ("S5 insert 4 mm", "insert", {}, 95),
+    ("S5 insert 2 mm", "insert", {"clearance": 0.002}, 95),
+    ("S5 insert 1 mm", "insert", {"clearance": 0.001}, 95),
+    ("S5 insert into a held socket", "insert_held", {}, 95),
+    ("S6 bridge, 2 arms", "bridge", {}, 95),
+    ("S6 bridge 2 mm", "bridge", {"clearance": 0.002}, 95),
+    ("S1 lift, 4 arms", "lift", {"arms": 4}, 95),
+    ("S4 carry, 4 arms", "carry", {"arms": 4}, 95),
+    ("S2 stack, 4 arms", "stack", {"arms": 4}, 80),
+    ("S6 bridge and cap, 3 arms", "bridge_cap", {}, 80),
+    ("S6 table, 4 arms", "table", {}, 80),
+    ("S1 lift by suction", "lift", {"arm": "kuka"}, 95),
+    ("S2 stack by suction", "stack", {"arm": "kuka"}, 95),
+)
+CONTROLS = (
+    ("random", 98.0, ("reach", "lift", "stack", "insert", "bridge")),
+    ("hold_still", 100.0, ("reach", "lift", "stack", "carry", "insert", "bridge")),
+    ("never_closes", 100.0, ("lift", "stack", "insert", "bridge")),
+)
+OVERSIZE = {"clearance": -0.001}
+COPIES = 4
+
+
+def share(player: str, name: str, changed: dict[str, Any], count: int) -> float:
+    """Percent of matches that succeed."""
+    made = list(matches(player, preset(name, **changed), range(1000, 1000 + count)))
+    return 100 * sum(outcome.success for outcome in made) / count
+
+
+def achieved(count: int, *, controls: int, oversize: int) -> list[Row]:
+    """Scripted arms, negative controls, and a peg too large for its hole."""
+    rows = []
+    for work, name, changed, bar in SUCCESS:
+        player = "classic" if name == "classic" else "scripted"
+        found = share(player, name, changed, count)
+        rows.append(Row(f"scripted, {work}", f"at least ({count} matches)", bar, found, "% success", 1.0))
+    for player, bar, names in CONTROLS:
+        for name in names:
+            found = 100 - share(player, name, {}, controls)
+            rows.append(
+                Row(f"{player}, {name}", f"at least ({controls} matches)", bar, found, "% failure", 1.0)
+            )
+    found = 100 - share("scripted", "insert", OVERSIZE, oversize)
+    rows.append(
+        Row("peg 1 mm larger than its hole", f"at least ({oversize} matches)", 100, found, "% failure", 1.0)
+    )
+    return rows
+
+
+def of_floor(name: str, changed: dict[str, Any], steps: int) -> tuple[float, float]:
+    """Actions a second of CPU time: of the engine alone, and of the arena as a pool steps it.
+
+    The same steps of the engine, timed inside; four copies, random actions.
+    """
+    ref = ArenaRef(ARENA, preset(name, max_steps=10 * steps, **changed))
+    pool = make_pool(ref, copies=COPIES, groups=1, hosts=0)
+    step = stepper(pool)
+    step()
+    spent = [0.0]
+
+    def timed(world: World) -> None:
+        start = time.process_time()
+        for _ in range(world.scene.substeps):
+            world._p.stepSimulation(world._c)  # the floor is the engine itself
+        spent[0] += time.process_time() - start
+
+    untimed, World.simulate = World.simulate, timed  # type: ignore[method-assign, assignment]  # the same, with a clock
+    try:
+        start = time.process_time()
+        for _ in range(steps):
+            step()
+        whole = time.process_time() - start
+    finally:
+        World.simulate = untimed  # type: ignore[method-assign]
+        pool.close()
+    return COPIES * steps / spent[0], COPIES * steps / whole
+
+
+def stepper(pool: Any) -> Callable[[], int]:  # noqa: ANN401  # a pool of whatever kind
+    """A function that steps a pool once with random actions; it returns the number of copies."""
+    frame, orders = pool.frames[0], pool.orders[0]
+    numbers, rng = itertools.count(), np.random.default_rng(0)
+    drawn = rng.uniform(-1, 1, (64, *orders.action["arm"].shape))
+
+    def step() -> int:
+        for copy in range(len(frame.ticket_B)):
+            number = next(numbers)
+            orders.follow(copy, Ticket(number, number, 0))
+        orders.action["arm"][:] = drawn[rng.integers(len(drawn))]
+        pool.send(0)
+        pool.receive(0)
+        return len(frame.ticket_B)
+
+    return step
+
+
+def speeds(steps: int) -> list[Row]:
+    """Share of the engine's own speed, in actions a second."""
+    rows = []
+    for work, name, changed, bar in (
+        ("1 Panda, lift, 12 substeps", "lift", {"arms": 1}, 0.9),
+        ("2 Pandas, lift, 12 substeps", "lift", {}, 0.9),
+        ("4 Pandas, lift, 12 substeps", "lift", {"arms": 4}, 0.9),
+        ("2 Pandas, bridge, 12 substeps", "bridge", {}, 0.9),
+        ("1 Panda, lift, 4 substeps", "lift", {"arms": 1, "substeps": 4}, 0.8),
+        ("2 Pandas, lift, 4 substeps", "lift", {"substeps": 4}, 0.8),
+        ("4 Pandas, lift, 4 substeps", "lift", {"arms": 4, "substeps": 4}, 0.8),
+        ("2 Pandas, bridge, 4 substeps", "bridge", {"substeps": 4}, 0.8),
+    ):
+        found = [of_floor(name, changed, steps) for _ in range(3)]
+        floor, ours = sorted(found, key=lambda pair: pair[1] / pair[0])[1]
+        rows.append(Row(work, "stepSimulation alone", floor, ours, "actions/s (CPU)", bar))
+    return rows
+
+
+def resets(count: int) -> list[Row]:
+    """Resets in a second; 2,000 are 0.5 ms each."""
+    arena = Assembly(**preset("lift"))
+    arena.reset(seed=0)
+
+    def by(reset: Callable[[int], object]) -> float:
+        start = time.perf_counter()
+        for i in range(count):
+            reset(i)
+        return count / (time.perf_counter() - start)
+
+    world = arena.cell.world
+    state = (world.q_NJ.copy(), world.width_N.copy(), world.part_K13[:, :7].copy())
+    found = in_turns(5, lambda: by(lambda i: world.reset(*state)), lambda: by(lambda i: arena.reset(seed=i)))
+    arena.close()
+    return [
+        Row("reset of the physics, 2 Pandas", "0.5 ms each", 2000.0, found[0], "resets/s", 1.0),
+        Row("reset of the arena, seeded, 2 Pandas", "0.5 ms each", 2000.0, found[1], "resets/s", 1.0),
+    ]
+
+
+MEASURE = """
+import sys; sys.path.insert(0, {root!r})
+from arenas.assembly import Assembly, preset
+from arenas.assembly.world import World
+def resident():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+def made():
+    arena = Assembly(**preset({name!r})); arena.reset(seed=0); return arena
+kept = [made()]
+before = resident()
+kept += [made() for _ in range(8)]
+print((resident() - before) / 8)
+"""
+
+
+def memory() -> list[Row]:
+    """Resident memory of a further arena without pictures, as arenas in a GiB."""
+    rows = []
+    for name in ("lift", "table"):
+        said = subprocess.run(
+            [sys.executable, "-c", MEASURE.format(root=ROOT, name=name)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        each = float(said.stdout.split()[-1])
+        work = f"a further client, {name} ({each:.0f} MiB)"
+        rows.append(Row(work, "45 MiB each", 1024 / 45, 1024 / each, "clients in a GiB", 1.0))
+    return rows
+
+
+def hosted(hosts: int, copies: int, seconds: float) -> float:
+    """Actions a second of a pool of host processes."""
+    pool = make_pool(ArenaRef(ARENA, preset("lift")), copies=copies, groups=1, hosts=hosts)
+    try:
+        step = stepper(pool)
+        for _ in range(5):
+            step()
+        steps, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            steps += step()
+        return steps / (time.perf_counter() - start)
+    finally:
+        pool.close()
+
+
+def scaling(seconds: float) -> list[Row]:
+    """Two environment processes beside one."""
+    one, two = in_turns(3, lambda: hosted(1, 8, seconds), lambda: hosted(2, 8, seconds))
+    return [Row("2 environment processes", "1 environment process", one, two, "actions/s", 1.8)]
+
+
+def beside_panda_gym(steps: int) -> list[Row]:
+    """One Panda that picks up a block: panda-gym's own pace, and ours with as many of the engine's steps."""
+    if importlib.util.find_spec("panda_gym") is None:
+        return [Row("1 Panda, pick and place", "panda-gym is not installed", None, None, "engine steps/s")]
+    import gymnasium
+    import panda_gym  # noqa: F401  # registers its environments
+
+    def theirs(name: str) -> float:
+        env = gymnasium.make(name)
+        env.reset(seed=0)
+        action = [env.action_space.sample() for _ in range(steps)]
+        start = time.perf_counter()
+        for chosen in action:
+            if any(env.step(chosen)[2:4]):
+                env.reset()
+        spent = time.perf_counter() - start
+        env.close()
+        return 20 * steps / spent  # its 20 steps of the engine for an action
+
+    def ours(name: str) -> float:
+        arena = Assembly(**preset(name, arms=1, substeps=24))
+        arena.reset(seed=0)
+        moves = random_moves(arena, steps, 0)
+        start = time.perf_counter()
+        for move in moves:
+            arena.step(move)
+            if not arena.agents:
+                arena.reset()
+        spent = time.perf_counter() - start
+        arena.close()
+        return 24 * steps / spent
+
+    rows = []
+    for work, name, peer in (
+        ("1 Panda, reach, resets included", "reach", "PandaReach-v3"),
+        ("1 Panda, block, resets included", "lift", "PandaPickAndPlace-v3"),
+    ):
+        found = in_turns(3, functools.partial(theirs, peer), functools.partial(ours, name))
+        rows.append(Row(work, f"panda-gym {peer}", found[0], found[1], "engine steps/s"))
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = options(__doc__ or "")
+    quick = asked.quick
+    rows = speeds(60 if quick else 300)
+    rows += resets(100 if quick else 500)
+    rows += memory()
+    rows += scaling(2.0 if quick else 8.0)
+    rows += beside_panda_gym(100 if quick else 500)
+    rows += achieved(3 if quick else 50, controls=2 if quick else 50, oversize=4 if quick else 200)
+    show(rows, as_json=asked.json)
+
+
+if __name__ == "__main__":
+    main()
