@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from league.bradley_terry import Fit
 from league.comparisons import Comparisons, design_of
-from league.rating import ELO, PSEUDO_WINS, Standings, StandingsRow, rows_of, seat_effects_of
+from league.rating import ELO, PSEUDO_WINS, Standings, StandingsRow, role_effects_of, rows_of, seat_effects_of
 from league.totals import Totals
 from marl.errors import LedgerError, UnknownNameError
 
@@ -48,6 +48,7 @@ def quick_standings(
         rows=_with_intervals(rows, last),
         anchors=dict(anchors or {}),
         seat_effects=seat_effects_of(data, ELO * theta_Q, kept.roles),
+        role_effects=role_effects_of(data, ELO * theta_Q, kept.roles),
         linked=not fit.pairs,
         blocks=kept.blocks,
         void_blocks=kept.void_blocks,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -57,6 +57,7 @@ class StandingsRow:
 class Standings:
     """The published table, best first. `seat_effects` in Elo, relative to the mean of the seats of a role.
 
+    `role_effects`: relative to the mean of the roles; known where players change roles, near 0 where not.
     `linked`: wins connect all players; if not, pseudo-wins keep ratings finite and intervals show how open
     they are.
     """
@@ -69,6 +70,7 @@ class Standings:
     void_blocks: int
     resamples: int
     level: float = LEVEL
+    role_effects: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -114,12 +116,12 @@ def rate(
         for start in range(0, resamples, _CHUNK)
     ]
     draw_SQ = ELO * np.concatenate(draws) if draws else np.zeros((0, len(theta_Q)))
+    roles = {seat: role for block in ordered for seat, role in block.plan.roles.items()}
     return Standings(
         rows=rows_of(data.players, ELO * theta_Q, draw_SQ, tally_of(ordered)),
         anchors=dict(anchors or {}),
-        seat_effects=seat_effects_of(
-            data, ELO * theta_Q, {seat: role for block in ordered for seat, role in block.plan.roles.items()}
-        ),
+        seat_effects=seat_effects_of(data, ELO * theta_Q, roles),
+        role_effects=role_effects_of(data, ELO * theta_Q, roles),
         linked=not fit.pairs,
         blocks=len(ordered),
         void_blocks=len(given) - len(ordered),
@@ -166,9 +168,25 @@ def seat_effects_of(
     data: Comparisons, theta_Q: NDArray[np.float64], roles: Mapping[str, str]
 ) -> dict[str, float]:
     """The effect of each seat in Elo, relative to the mean of its role."""
-    effect = {seat: float(theta_Q[len(data.players) + i]) for i, seat in enumerate(data.seats)}
+    mean = _role_means(data, theta_Q, roles)
+    return {
+        seat: float(theta_Q[len(data.players) + i]) - mean[roles[seat]] for i, seat in enumerate(data.seats)
+    }
+
+
+def role_effects_of(
+    data: Comparisons, theta_Q: NDArray[np.float64], roles: Mapping[str, str]
+) -> dict[str, float]:
+    """The effect of each role in Elo, relative to the mean of all; nothing where there is one role only."""
+    mean = _role_means(data, theta_Q, roles)
+    middle = sum(mean.values()) / len(mean)
+    return {role: value - middle for role, value in sorted(mean.items())} if len(mean) > 1 else {}
+
+
+def _role_means(
+    data: Comparisons, theta_Q: NDArray[np.float64], roles: Mapping[str, str]
+) -> dict[str, float]:
     of_role: dict[str, list[float]] = defaultdict(list)
-    for seat, value in effect.items():
-        of_role[roles[seat]].append(value)
-    mean = {role: sum(values) / len(values) for role, values in of_role.items()}
-    return {seat: value - mean[roles[seat]] for seat, value in effect.items()}
+    for i, seat in enumerate(data.seats):
+        of_role[roles[seat]].append(float(theta_Q[len(data.players) + i]))
+    return {role: sum(values) / len(values) for role, values in of_role.items()}

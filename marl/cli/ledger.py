@@ -1,4 +1,4 @@
-"""`marl ledger`: check, upgrade, write out, read in and join the record of matches."""
+"""`marl ledger`: check, audit, upgrade, write out, read in and join the record of matches."""
 
 from __future__ import annotations
 
@@ -50,6 +50,25 @@ def check(where: Where, *, as_json: AsJson = False) -> None:
         to.print("The ledger is whole." if not problems else f"{len(problems)} problems.")
     if problems:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def audit(where: Where, *, as_json: AsJson = False) -> None:
+    """What happened beside the matches: who entered, left, was put on probation or out, and void blocks."""
+    with _opened(where) as ledger:
+        found = [
+            {"run": run, "event": event, **detail}
+            for run in ledger.runs()
+            for event, detail in ledger.audit(run)
+        ]
+    if as_json:
+        print_json(found)
+        return
+    for entry in found:
+        rest = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in {"run", "event"})
+        console().print(f"{entry['run']}: {entry['event']}, {rest}", highlight=False, markup=False)
+    if not found:
+        console().print("Nothing but matches.")
 
 
 @app.command()

@@ -27,7 +27,8 @@ def standings(
         bool, typer.Option("--quick", help="From totals, at any length; intervals are those of the last fit.")
     ] = False,
     system: Annotated[
-        str | None, typer.Option("--system", help="In other terms: elo, glicko, glicko2, openskill or trueskill.")
+        str | None,
+        typer.Option("--system", help="In other terms: elo, glicko, glicko2, openskill, trueskill."),
     ] = None,
     as_csv: AsCsv = False,
     as_json: AsJson = False,

@@ -169,6 +169,12 @@ def test_ledger_commands(finished: Path, tmp_path: Path) -> None:
     assert "6 new blocks" in _run("ledger", "import", str(copy), str(file)).stdout
     assert "0 new blocks" in _run("ledger", "merge", str(copy), str(finished)).stdout
     assert "schema" in _run("ledger", "upgrade", str(copy)).stdout
+    assert "Nothing but matches" in _run("ledger", "audit", str(finished)).stdout
+    with Run.open(finished) as run:
+        run.ledger.note("tournament", "probation", {"task": 1, "player": "rock", "reason": "2 crashes"})
+    (entry,) = json.loads(_run("ledger", "audit", str(finished), "--json").stdout)
+    assert (entry["event"], entry["player"]) == ("probation", "rock")
+    assert "2 crashes" in _run("ledger", "audit", str(finished)).stdout
     lines = _run("ledger", "export", str(copy)).stdout
     assert lines == file.read_text(encoding="utf-8")
 

@@ -257,6 +257,21 @@ def test_names_of_seats_change_nothing(block_of: Make) -> None:
     assert _by_name(rate(relabelled, np.random.default_rng(0), resamples=0)) == pytest.approx(one, abs=1e-6)
 
 
+def test_roles_have_effects_of_their_own(duel: Make) -> None:
+    """Where players change roles, what the role is worth is told apart from them: 0.8 of log-odds here."""
+    rng = np.random.default_rng(3)
+    roles = {"s_0": "hunter", "s_1": "evader"}
+    chance = 1 / (1 + math.exp(-0.8))
+    pairs = [("a", "b"), ("b", "c"), ("c", "a"), ("b", "a"), ("c", "b"), ("a", "c")]
+    blocks = [duel(*pairs[i % 6], float(rng.random() < chance), position=i, roles=roles) for i in range(3000)]
+    standings = rate(blocks, rng, resamples=0)
+    swing = (standings.role_effects["hunter"] - standings.role_effects["evader"]) / ELO
+    assert swing == pytest.approx(0.8, abs=0.1)
+    assert standings.seat_effects == {"s_0": 0.0, "s_1": 0.0}
+    assert all(abs(row.rating) < 30 for row in standings.rows)
+    assert rate(_league(duel, rng, [0, 1], 5), rng, resamples=0).role_effects == {}
+
+
 def test_clones_do_not_move_others(duel: Make) -> None:
     """Vector V18g: a player under two names leaves the differences of the others within a few Elo."""
     blocks = _league(duel, np.random.default_rng(2), [0, 0.5, 1.0], 30)
