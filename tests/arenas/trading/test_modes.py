@@ -109,6 +109,19 @@ def test_variants_of_the_market_keep_the_contract(action: str, knobs: dict[str, 
     check_arena(ArenaRef(NAME, {**knobs, "action": action, "horizon": 12}))
 
 
+def test_one_and_sixty_four_seats() -> None:
+    """A market holds from 1 to 64 seats, whose cash and shares add up among the whole ecology."""
+    for seats in (1, 64):
+        market = Market(
+            {"seats": seats, "horizon": 12, "makers": 8, "value_traders": 32, "momentum_traders": 16}
+        )
+        for step in market.play():
+            if step < 12:
+                accounts = market.world["accounts"]
+                assert accounts[:, CASH].sum() + accounts[:, FEES].sum() == seats * 10_000 * 100
+                assert accounts[:, SHARES].sum() == 0
+
+
 def test_makers_quote_and_never_take() -> None:
     """A maker may not trade at market, and none of its orders meets a resting one, however it quotes."""
     for action in ("discrete", "continuous"):
