@@ -4,8 +4,8 @@ python tests/bench/learners.py [--quick] [--json] [--only dqn vdn ...] [--seeds 
 
 Each row is one learner with its preset in agents/presets: 25 steps an episode, discrete actions, local_ratio
 0.5, returns summed over agents; the last policy's greedy returns over 500 episodes of other seeds, mean over
-training seeds. `ours` and `theirs` (what was asked) are shares of the way from random play to the best that is
-known, so that a ratio means something; `unit` holds the returns themselves.
+training seeds. `ours` and `theirs` (what was asked) are shares of the way from random play to the best that
+is known, so that a ratio means something; `unit` holds the returns themselves.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ TASKS = {
     "vdn": ("vdn", spread(200_000, -50.0)),
     "qmix": ("qmix", spread(200_000, -50.0)),
     "maddpg": ("maddpg", spread(300_000, -46.0)),
-    "talk": ("maddpg", Task("mpe2.simple_speaker_listener_v4", -79.3, -15.6, 1_000_000, -22.0)),
+    "talk": ("maddpg", Task("mpe2.simple_speaker_listener_v4", -79.3, -15.6, 300_000, -22.0)),
 }
 
 
