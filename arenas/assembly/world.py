@@ -146,6 +146,8 @@ class World:
         )
         for link in range(-1, p.getNumJoints(arm, physicsClientId=self._c)):
             p.changeDynamics(arm, link, linearDamping=0, angularDamping=0, physicsClientId=self._c)
+        for joint, speed in zip(robot.joints, robot.speed_J, strict=True):
+            p.changeDynamics(arm, joint, maxJointVelocity=speed, physicsClientId=self._c)
         if robot.fingers and self.scene.gear:
             # Without it the held part slides along the closing axis: each finger has a motor of its own.
             left, right = robot.fingers
