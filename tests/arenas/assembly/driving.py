@@ -110,7 +110,7 @@ def demonstrated(options: Mapping[str, Any], seed: int, most: int = 10_000) -> l
     spec = described(arena, options)
     policy = make_policy("scripted", spec)
     seen, _ = arena.reset(seed=seed)
-    moves = []
+    moves: list[Actions] = []
     while arena.agents and len(moves) < most:
         moves.append(actions(spec, policy, {seat: seen[seat] for seat in arena.agents}, seed, len(moves)))
         seen = arena.step(moves[-1])[0]

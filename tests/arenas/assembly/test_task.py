@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("pybullet", reason="the physics engine has no wheel for this Python")
 
-from pettingzoo.test import parallel_api_test, parallel_seed_test
+from pettingzoo.test.parallel_test import parallel_api_test
+from pettingzoo.test.seed_test import parallel_seed_test
 
 from arenas.assembly import Assembly, preset, read_product
 from arenas.assembly.kernel.layout import slices_of
@@ -45,7 +46,9 @@ def test_pettingzoo_takes_it() -> None:
     """Property 15: PettingZoo's own tests of parallel environments and of seeds pass."""
     arena = Assembly(**preset("lift", max_steps=5))
     parallel_api_test(arena, num_cycles=12)
-    parallel_seed_test(lambda: Assembly(**preset("lift", max_steps=5)), num_cycles=6)
+    parallel_seed_test(  # type: ignore[no-untyped-call]
+        lambda: Assembly(**preset("lift", max_steps=5)), num_cycles=6
+    )
     arena.close()
 
 
@@ -65,7 +68,7 @@ def test_the_table_of_observations_is_right() -> None:
         assert row.shape == arena.observation_space(f"arm_{i}").shape
         turn_33, base_3 = world.base_N44[i, :3, :3], world.base_N44[i, :3, 3]
 
-        def near(name: str, expected: Any, row: Row = row) -> None:
+        def near(name: str, expected: float | NDArray[np.float64], row: Row = row) -> None:
             np.testing.assert_allclose(part_of(arena, row, name), expected, atol=1e-5, err_msg=name)
 
         near("q", world.q_NJ[i])

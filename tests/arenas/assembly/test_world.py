@@ -48,7 +48,7 @@ def homes(world: World) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", ["lift", "bridge"])
 def test_a_seed_says_it_all_whatever_was_before(name: str) -> None:
-    """Property 1: after pasts with grasped parts a seed gives the same match to the bit, as in a second client."""
+    """Property 1: after pasts with held parts a seed gives the same bits, as in a second client."""
     options = preset(name)
     moves = demonstrated(options, 7, 40)
     arena, fresh = Assembly(**options), Assembly(**options)
@@ -117,7 +117,7 @@ def test_two_worlds_do_not_meet() -> None:
 @pytest.mark.parametrize("robot", [PANDA, KUKA], ids=lambda robot: robot.name)
 @pytest.mark.parametrize("arms", [1, 2, 3, 4])
 def test_the_jacobian_is_the_derivative(robot: Robot, arms: int) -> None:
-    """Property 3: for every base's yaw it agrees with differences, and the tool with the engine's own link."""
+    """Property 3: for every base's yaw it agrees with differences, and the tool with the engine's link."""
     world = World(Scene(robot, ring(arms), ()))
     rng = np.random.default_rng(arms)
     q_NJ = homes(world) + rng.uniform(-0.3, 0.3, (arms, 7))
@@ -219,7 +219,7 @@ def test_friction_holds_up_to_its_angle(angle: float, slides: bool) -> None:
 
 @pytest.mark.parametrize(("gear", "stays"), [(True, True), (False, False)])
 def test_a_held_part_stays_in_the_hand(gear: bool, stays: bool) -> None:
-    """Property 12: along a fast move it stays within 3 mm of the hand; without the fingers' gear it slides."""
+    """Property 12: along a fast move it stays within 3 mm of the hand; without the gear it slides."""
     world = World(Scene(PANDA, ring(1), (CUBE,), gear=gear))
     chain, base_44 = world.chain, world.base_N44[0]
     target_44 = np.eye(4)
