@@ -34,24 +34,34 @@ STARTABLE, SIGNED, DURATION, STATIC_SLACK, LATEST_START, LATEST_FINISH = 1, 2, 4
 ALL_SUCCESSORS, WEIGHT, WAITING, NUMBER, FORECAST = 11, 12, 22, 23, 24
 PASS, MODES, NORMAL, OVERTIME = 0, 3, 1, 2
 MATERIALS = ("concrete", "steel", "wood")
+HELP = 4
+"""Behind the slots' choices: an order of each material, a briefing, help."""
 
 
 class Crew:
     """Signs the startable activity of the best value of its slots, unless it has; else waits for the others.
 
     `value`: the least is the best, slots (sorted by latest finish) break ties. In a site it works in normal
-    hours and orders material by base stock: a lot as soon as stock and orders fall below `base` lots.
+    hours, or `overtime`, orders material by base stock, a lot as soon as stock and orders fall below `base`
+    lots, and if it `helps`, lends workers where it would pass.
     """
 
     memory_size: int = 0
     base = 2.0
-    overtime = False
 
-    def __init__(self, spec: Spec, column: int, *, greatest: bool = False, overtime: bool = False) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        column: int,
+        *,
+        greatest: bool = False,
+        overtime: bool = False,
+        helps: bool = False,
+    ) -> None:
         options = spec.options
         self._slots, self._site = int(options["slots"]), bool(options["site"])
         self._column, self._sign = column, -1.0 if greatest else 1.0
-        self.overtime = overtime
+        self._overtime, self._helps = overtime, helps
 
     def act(
         self,
@@ -85,7 +95,7 @@ class Crew:
     def _sign_choice(self, slot_R: NDArray[np.int64]) -> NDArray[np.int64]:
         if not self._site:
             return 1 + slot_R
-        return np.asarray(1 + slot_R * MODES + (OVERTIME if self.overtime else NORMAL))
+        return np.asarray(1 + slot_R * MODES + (OVERTIME if self._overtime else NORMAL))
 
     def _order(
         self, role: Role, observation_RO: Floats, mask_RA: NDArray[np.uint8], action_R: NDArray[np.int64]
@@ -97,6 +107,9 @@ class Crew:
             )
             wants_R = (held_R < self.base) & (mask_RA[:, first + i] > 0)
             action_R = np.where(wants_R, first + i, action_R)
+        if self._helps:
+            can_R = mask_RA[:, first + HELP] > 0
+            action_R = np.where((action_R == PASS) & can_R, first + HELP, action_R)
         return action_R
 
 
@@ -151,6 +164,7 @@ SCRIPTED: Mapping[str, Callable[[Spec], Policy]] = {
     "spt": partial(Crew, column=DURATION),
     "fifo": partial(Crew, column=WAITING, greatest=True),
     "overtime": partial(Crew, column=LATEST_FINISH, overtime=True),
+    "helpful": partial(Crew, column=LATEST_FINISH, helps=True),
     "lft_sampled": RandomSampling,
     "pilot": Pilot,
     "serial_lst": partial(Planner, plan=partial(by_rule, rule="lst")),

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from arenas.construction.helping import HELPED
 from arenas.construction.weather import BAD, WET
 from arenas.construction.world import NORMAL, OVERTIME
 from arenas.draws import uniform
@@ -65,6 +66,7 @@ def speed(world: np.void, rules: np.void, job: int) -> float:
         rate *= 1.0 - rules["weather_severity"] * project["exposure"][job]
     if world["briefed"]:
         rate *= BRIEFED_SPEED
+    rate *= 1.0 + HELPED * world["helped"][job]
     return float(rate)
 
 

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arenas.construction import kernel
+from arenas.construction.showing import Scratch
 from arenas.jit import stamp_of
 
 Entry = Callable[..., int]
@@ -45,7 +46,7 @@ def entry() -> Entry:
             variant_B,
             projects_P,
             sky_D,
-            kernel.Scratch(*scratch),  # type: ignore[arg-type]  # likewise
+            Scratch(*scratch),  # type: ignore[arg-type]  # likewise
             jobs,
         )
         return stamp

@@ -103,7 +103,8 @@ def _spare(project: np.void, job: int, free_K: NDArray[np.int64]) -> bool:
     """Whether its units are free."""
     fit = True
     for trade in range(project["trades"]):
-        fit = fit and project["demand"][job, trade] <= free_K[trade]
+        demand = project["demand"][job, trade]
+        fit = fit and (demand == 0 or demand <= free_K[trade])
     return fit
 
 

@@ -150,7 +150,7 @@ def _bypassed(known: NDArray[np.uint64], first: int, second: int) -> bool:
 @compiled
 def _holds(bits_JW: NDArray[np.uint64], row: int, job: int) -> bool:
     """Whether an activity is in a row's set."""
-    return (bits_JW[row, job >> 6] >> np.uint64(job & 63)) & _ONE != 0
+    return bool((bits_JW[row, job >> 6] >> np.uint64(job & 63)) & _ONE)
 
 
 @compiled

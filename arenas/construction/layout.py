@@ -16,8 +16,8 @@ MODES = 3
 
 
 def choices(options: Options) -> int:
-    """A: pass, the slots (each with its modes in a site), then orders of the materials and a briefing."""
-    return 1 + options.slots * MODES + len(MATERIAL_NAMES) + 1 if options.site else 1 + options.slots
+    """A: pass, the slots (each with its modes in a site), then orders of the materials, a briefing, help."""
+    return 1 + options.slots * MODES + len(MATERIAL_NAMES) + 2 if options.site else 1 + options.slots
 
 
 def observation_slices(options: Options) -> dict[str, tuple[int, int]]:

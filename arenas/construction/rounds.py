@@ -86,7 +86,7 @@ def sign_all(
             continue
         some = True
         if action >= choices:
-            site.command(world, rules, action - choices)
+            site.command(world, rules, seat, action - choices)
             continue
         trade, slot = seat // crews, (action - 1) // modes
         job = world["ready"][world["slot"][trade, slot]]

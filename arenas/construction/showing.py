@@ -80,7 +80,7 @@ def show(
         for seat in range(trade * rules["crews"], (trade + 1) * rules["crews"]):
             if not world["alive"][seat]:
                 continue
-            if supplier == NONE:
+            if supplier == NONE and not world["leaving"][seat]:
                 supplier = seat
             if first == NONE:
                 first = seat
@@ -93,7 +93,7 @@ def show(
             if world["alive"][seat] and rules["site"]:
                 if world["stale"]:
                     site.write_seat(world, rules, trade, seat == supplier, general_O, observation_NO, seat)
-                commands = site.write_commands(world, rules, seat == supplier, mask_NA, seat)
+                commands = site.write_commands(world, rules, trade, seat == supplier, mask_NA, seat)
                 acting_N[seat] = some or commands
             if world["alive"][seat] and rules["blueprint"]:
                 out_O = observation_NO[seat]

@@ -11,12 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction.crews import rest, toil
+from arenas.construction.helping import help_out, may_help, pay_helpers, send_home
 from arenas.construction.record import MATERIALS, TRADES
 from arenas.construction.slots import FEATURES
 from arenas.construction.supply import begin_supply, in_stock, may_order, on_its_way, order, take, turn_supply
 from arenas.construction.task import HEAD
 from arenas.construction.weather import BAD, WET, YEAR, begin_sky, turn_sky
-from arenas.construction.world import AHEAD, SEATS, WAITING, complete, make_ready, release, start_unstaffed
+from arenas.construction.world import (
+    AHEAD,
+    NONE,
+    SEATS,
+    WAITING,
+    complete,
+    make_ready,
+    release,
+    start_unstaffed,
+)
 from arenas.draws import uniform
 from arenas.jit import compiled, inlined
 
@@ -31,7 +41,7 @@ COMMON = (
     *("concrete_price", "steel_price", "wood_price", "cash", "budget_left", "days_to_due"),
     *("schedule_index", "cost_index", "incidents", "crews_left", "briefed", "stopped"),
 )
-OWN = ("tired", "hours", "account", "broken", "workers_out", "supplier")
+OWN = ("tired", "hours", "account", "broken", "workers_out", "supplier", "helping")
 SLOT = ("exposure", "crowd", "in_stock", "rework")
 """What a site adds to the observation: the same for all, of the crew, and of each slot."""
 _COMMON, _OWN, _SLOT = len(COMMON), len(OWN), len(SLOT)
@@ -43,6 +53,7 @@ def begin_site(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> None:
     for seat in range(SEATS):
         world["tired"][seat] = world["hours"][seat] = world["account"][seat] = 0.0
         world["crew_over"][seat] = world["crew_busy"][seat] = 0
+        world["helps"][seat] = NONE
     for trade in range(TRADES):
         world["broken"][trade] = world["gone"][trade] = 0
         for case in range(world["out"].shape[1]):
@@ -55,7 +66,7 @@ def begin_site(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> None:
     for trade in range(project["trades"]):
         world["units"] += world["work"][trade]
     for job in range(project["jobs"]):
-        world["defects"][job], world["pace"][job] = 0.0, 1.0
+        world["defects"][job], world["pace"][job], world["helped"][job] = 0.0, 1.0, 0
         if rules["duration_noise"] > 0:
             a, b, c = uniform(world["rng"]), uniform(world["rng"]), uniform(world["rng"])
             beta = max(min(a, b), min(max(a, b), c))
@@ -97,14 +108,16 @@ def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> 
 
 
 @compiled
-def command(world: np.void, rules: np.void, number: int) -> None:
-    """An order of material, or a safety briefing for the day."""
+def command(world: np.void, rules: np.void, seat: int, number: int) -> None:
+    """An order of material, a safety briefing for the day, or help for another crew."""
     world["stale"] = 1
     if number < MATERIALS:
         if may_order(world, rules, number):
             order(world, rules, number)
-    else:
+    elif number == MATERIALS:
         world["briefed"] = 1
+    else:
+        help_out(world, seat, seat // rules["crews"])
 
 
 @inlined
@@ -113,6 +126,8 @@ def work_day(world: np.void, rules: np.void, sky_D: NDArray[np.int8]) -> float:
     world["stale"] = 1
     before = world["earned"]
     expected = toil(world, rules)
+    pay_helpers(world, rules)
+    send_home(world, rules)
     world["wet_days"] += (world["sky"][0] & WET) > 0
     world["day"] += 1
     points = -rules["safety_weight"] * expected
@@ -250,6 +265,7 @@ def write_seat(
     observation_NO[seat, at + 3] = world["broken"][trade] / 2.0
     observation_NO[seat, at + 4] = away / max(world["project"]["capacity"][trade], 1)
     observation_NO[seat, at + 5] = supplier
+    observation_NO[seat, at + 6] = world["helps"][seat] != NONE
 
 
 @inlined
@@ -282,9 +298,9 @@ def write_slots(
 
 @inlined
 def write_commands(
-    world: np.void, rules: np.void, supplier: bool, mask_NA: NDArray[np.uint8], seat: int
+    world: np.void, rules: np.void, trade: int, supplier: bool, mask_NA: NDArray[np.uint8], seat: int
 ) -> bool:
-    """Orders, of the supplier alone, and the briefing in the mask; returns if one is legal."""
+    """Orders, of the supplier alone, briefing and help in the mask; returns if one is legal."""
     first = 1 + rules["slots"] * rules["modes"]
     some = False
     for material in range(MATERIALS):
@@ -293,4 +309,6 @@ def write_commands(
         some = some or legal
     briefing = world["briefed"] == 0 and world["running_count"] > 0 and rules["hazard_scale"] > 0
     mask_NA[seat, first + MATERIALS] = briefing
-    return some or briefing
+    helpful = may_help(world, seat, trade)
+    mask_NA[seat, first + MATERIALS + 1] = helpful
+    return some or briefing or helpful

@@ -24,7 +24,8 @@ WIDTH = 100
 def spectate(world: np.void, options: Options) -> dict[str, Any]:
     """Days, units of trades, and per activity [number, state, start, end (None: not yet), demands, mode].
 
-    `load`: units at work, of how many. In a site also weather, stocks, money and incidents.
+    `load`: units at work, of how many. `chart`: the same as a Gantt chart in text. In a site also weather,
+    stocks, money and incidents.
     """
     project = world["project"]
     jobs, trades = int(project["jobs"]), int(project["trades"])
@@ -63,14 +64,12 @@ def spectate(world: np.void, options: Options) -> dict[str, Any]:
             "rework": int(world["reworks"]),
             "due": int(world["due"]),
         }
+    view["chart"] = gantt(view)
     return view
 
 
 def gantt(view: Mapping[str, Any]) -> str:
-    """A view as a chart: a line an activity (= worked, .
-
-    Not yet begun), then the units at work of each trade.
-    """
+    """A view as a chart: a line an activity, `=` where it was worked on; then each trade's units at work."""
     end = max(view["day"], view["earliest_completion"], 1)
     step = -(-end // WIDTH)
     lines = [
@@ -87,6 +86,12 @@ def gantt(view: Mapping[str, Any]) -> str:
         lines.append(f"{number:>4} {state:<8}[{demand}] |{bar}")
     for trade, (units, capacity) in enumerate(view["load"]):
         lines.append(f"trade {trade}: {units} of {capacity} units at work")
+    if "cash" in view:
+        sky = "bad" if view["weather"]["bad"] else "wet" if view["weather"]["wet"] else "dry"
+        lines.append(
+            f"{sky} day, cash {view['cash']}, cost {view['cost']}, {view['incidents']} incidents, "
+            f"{view['rework']} activities done again, due on day {view['due']}"
+        )
     return "\n".join(lines)
 
 

@@ -66,6 +66,8 @@ WORLD = np.dtype(
         ("hours", np.float64, (SEATS,)),
         ("crew_over", np.uint8, (SEATS,)),
         ("crew_busy", np.uint8, (SEATS,)),
+        ("helps", np.int16, (SEATS,)),
+        ("helped", np.int8, (ACTIVITIES,)),
         ("built", np.int16, (TRADES,)),
         ("agency", np.uint8, (TRADES,)),
         ("gone", np.int16, (TRADES,)),
@@ -99,7 +101,8 @@ WORLD = np.dtype(
 Its earliest end as things
 stand; bound: that of the whole; outlook: the same, with the trades' loads. signed: trades that signed it
 today, as bits; wanted: those that must. lead: who signed for each trade. work: unit-days that are left of a
-trade; open: activities. out: (units, days) of workers that are hurt. transit: (units, days) of orders.
+trade; open: activities. out: (units, days) of workers that are hurt. helps:
+the activity that a crew helps in today; helped: by how many. transit: (units, days) of orders.
 ledger: units that came in, were used, spoiled, and were turned away. stale: what a site shows to all has
 changed; shown: rows of slots that observations hold. left, todo: activities that were not done at the last
 count, in topological order.
@@ -167,11 +170,12 @@ def make_ready(world: np.void, job: int) -> None:
 
 @compiled
 def fits(world: np.void, job: int) -> bool:
-    """Whether the units that it needs are free."""
+    """Whether the units that it needs are free; where many are hurt fewer than none can be."""
     project = world["project"]
     fit = True
     for trade in range(project["trades"]):
-        fit = fit and project["demand"][job, trade] <= world["free"][trade]
+        demand = project["demand"][job, trade]
+        fit = fit and (demand == 0 or demand <= world["free"][trade])
     return fit
 
 

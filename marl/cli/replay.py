@@ -77,16 +77,21 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """What a spectator saw of a match, step by step."""
+    """What a spectator saw of a match, step by step; where views hold a `chart`, the last one in full."""
     from league.standings import views
 
+    chart = None
     with _opened(folder) as run:
         for step, view in enumerate(views(run, match)):
             if as_json:
                 sys.stdout.write(json.dumps({"step": step, "view": view}) + "\n")
-            else:
-                text = "  ".join(f"{key}: {value}" for key, value in view.items())
-                sys.stdout.write(f"{step:5d}  {text}\n")
+                continue
+            chart = view.pop("chart", None)
+            told = {k: v for k, v in view.items() if chart is None or isinstance(v, int | float | str)}
+            text = "  ".join(f"{key}: {value}" for key, value in told.items())
+            sys.stdout.write(f"{step:5d}  {text}\n")
+    if chart is not None:
+        sys.stdout.write(f"{chart}\n")
 
 
 def _opened(folder: Path) -> Run:

@@ -12,12 +12,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from agents import make_policy
-from arenas.construction.options import PRESETS, preset
+from arenas.construction.crews import speed
+from arenas.construction.helping import HELPED, LENT, MOST_HELPERS
+from arenas.construction.options import PRESETS, Options, preset, rules
 from arenas.construction.project import packed, unpacked
 from arenas.construction.spectator import gantt
 from arenas.construction.supply import CAME, SPOILED, USED
 from arenas.construction.weather import sky_codes
-from arenas.construction.world import DONE, RUNNING, WAITING
+from arenas.construction.world import DONE, NONE, RUNNING, WAITING
 from marl.errors import ConfigError
 from marl.spec import PARKED
 from tests.arenas.construction.driving import attached, begin, play, random_choice
@@ -89,13 +91,14 @@ def test_money_and_progress_add_up(seed: int) -> None:
 @given(seed=st.integers(0, 2**31))
 @hypothesis_settings(max_examples=15)
 def test_units_are_never_used_twice(seed: int) -> None:
-    """Units at work, free, hurt, and of crews that left make up the capacity, always."""
+    """Units at work, free, lent, hurt, and of crews that left make up the capacity, always."""
     options = preset("subcontractors", **SMALL, hazard_scale=100.0, crew_credit=5.0)
     for world, _ in walk(options, seed, 200):
         project = world["project"]
         running = world["status"] == RUNNING
         out = np.where(world["out"][:, :, 1] > 0, world["out"][:, :, 0], 0).sum(1)
-        total = project["demand"][running].sum(0) + world["free"] + out + world["gone"]
+        lent = LENT * (world["helps"].reshape(8, 2) != NONE).sum(1)
+        total = project["demand"][running].sum(0) + world["free"] + out + world["gone"] + lent
         np.testing.assert_array_equal(total, project["capacity"])
 
 
@@ -126,6 +129,25 @@ def test_only_crews_at_work_have_incidents() -> None:
         for world, _ in walk(preset("site", hazard_scale=1000.0), seed, 40)
     )
     assert hurt > 0
+
+
+def test_help_speeds_another_trade_up_and_costs_wages() -> None:
+    """Helpers leave their trade for a day and add 15 % each to an activity that needs none of it."""
+    helped = 0
+    for world, _ in walk(preset("site", **SMALL), 3, 200):
+        for seat in np.flatnonzero(world["helps"] != NONE):
+            job = world["helps"][seat]
+            assert world["project"]["demand"][job, seat // 2] == 0
+            assert 1 <= world["helped"][job] <= MOST_HELPERS
+            helped += 1
+    assert helped > 0
+    rule = rules(Options.read("test", preset("site", **SMALL)), 0, 0, 0, 0)[0]
+    arena, _, orders = attached(preset("site", **SMALL), 1)
+    begin(arena, orders, [3])
+    world = arena._worlds_B[0]
+    alone = speed(world, rule, 0)
+    world["helped"][0] = 2
+    assert speed(world, rule, 0) == pytest.approx(alone * (1 + 2 * HELPED))
 
 
 def test_insolvent_crews_leave_and_others_finish() -> None:
