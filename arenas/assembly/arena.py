@@ -241,13 +241,12 @@ class Assembly(Arena):
             return "part lost"
         if self.options.on_collision == "terminate" and max(clash_N) > 0:
             return "collision"
-        active_N = self.cell.active_N
-        if not active_N.all():
+        if self.cell.stopped:
             if self.product is None:
                 done_N = np.array(self._reached_N) >= HOLD_STEPS
             else:
                 done_N = ~np.asarray(self._hand_MN[~self.cell.done_M].any(0))
-            if not (done_N | active_N).all():
+            if not (done_N | self.cell.active_N).all():
                 return "arms gone"
         return ""
 

@@ -74,6 +74,7 @@ class Cell:
         self.site_44 = np.eye(4)
         self.action_NA = np.zeros((arms, action))
         self.active_N = np.ones(arms, np.bool_)
+        self.stopped = False
         self.holds_NK = np.zeros((arms, len(parts)), np.bool_)
         self.tool_N44, self.target_N44 = np.zeros((arms, 4, 4)), np.zeros((arms, 4, 4))
         self.speed_N3, self.turn_K33 = np.zeros((arms, 3)), np.zeros((len(parts), 3, 3))
@@ -175,6 +176,7 @@ class Cell:
         """Start from a state; mates that hold in it are done."""
         self.world.reset(q_NJ, width_N, pose_K7)
         self.active_N[:] = True
+        self.stopped = False
         self.action_NA[:] = 0
         self.done_M[:] = False
         self._gripped_N = [bool(width < OPEN_WIDTH - 0.001) for width in width_N]
@@ -186,10 +188,11 @@ class Cell:
         """One control step with the actions in `action_NA`: last the grip, 1 open, -1 closed."""
         world = self.world
         self._entries.servo(self._mode, TO_HOME, world.dt, self._servoed)
-        for arm, qd_J in enumerate(self.qd_NJ.tolist()):
-            width = 0.5 * OPEN_WIDTH * (float(self.action_NA[arm, -1]) + 1)
-            if self.active_N[arm]:
-                self._gripped_N[arm] = width < OPEN_WIDTH - 0.001
+        for arm, (qd_J, grip) in enumerate(
+            zip(self.qd_NJ.tolist(), self.action_NA[:, -1].tolist(), strict=True)
+        ):
+            width = 0.5 * OPEN_WIDTH * (grip + 1)
+            self._gripped_N[arm] = width < OPEN_WIDTH - 0.001
             world.drive(arm, qd_J, width)
         world.advance()
         self._entries.sense(self._sensed)
@@ -213,6 +216,7 @@ class Cell:
 
     def stop(self, arm: int, *, drop: bool) -> None:
         """Brake an arm for good; it keeps what it holds, or drops it."""
+        self.stopped = True
         self.active_N[arm] = False
         grip = 1.0 if drop else float(self.action_NA[arm, -1])
         self.action_NA[arm] = 0

@@ -30,6 +30,7 @@ MEETS = {ENV: ARM | PART, ARM: ENV | ARM | PART | BASE, PART: ENV | ARM | PART |
 PART_FRICTION, TABLE_FRICTION = 1.0, 0.6
 SUCTION_REACH, SUCTION_FORCE = 0.015, 150.0
 TABLE_HALF = (1.0, 1.0, 0.05)
+FINGER_GAIN = 0.1
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -112,8 +113,9 @@ class World:
         self._open = [False] * arms
         robot = scene.robot
         self._all_joints = [*robot.joints, *robot.fingers]
-        self._efforts = [scene.effort * effort for effort in robot.effort_J]
-        self._finger_efforts = [FINGER_EFFORT] * len(robot.fingers)
+        fingers = len(robot.fingers)
+        self._efforts = [scene.effort * effort for effort in robot.effort_J] + [FINGER_EFFORT] * fingers
+        self._gains = ([0.0] * joints + [FINGER_GAIN] * fingers, [1.0] * (joints + fingers))
 
     def close(self) -> None:
         """Give the engine's memory back; safe to call twice."""
@@ -244,24 +246,19 @@ class World:
     def drive(self, arm: int, qd_J: Sequence[float], width: float) -> None:
         """Set an arm's motors: joint velocities, and how far the fingers open (suction: > 0.04 lets go)."""
         p, c, robot = self._p, self._c, self.scene.robot
-        body = self._arms[arm]
+        fingers = [width / 2] * len(robot.fingers)
+        # One call for all: a position's gain of 0 makes it a motor of velocity.
         p.setJointMotorControlArray(
-            body,
-            robot.joints,
-            p.VELOCITY_CONTROL,
-            targetVelocities=qd_J,
+            self._arms[arm],
+            self._all_joints,
+            p.POSITION_CONTROL,
+            targetPositions=[0.0] * len(qd_J) + fingers,
+            targetVelocities=[*qd_J, *([0.0] * len(fingers))],
             forces=self._efforts,
+            positionGains=self._gains[0],
+            velocityGains=self._gains[1],
             physicsClientId=c,
         )
-        if robot.fingers:
-            p.setJointMotorControlArray(
-                body,
-                robot.fingers,
-                p.POSITION_CONTROL,
-                targetPositions=[width / 2] * 2,
-                forces=self._finger_efforts,
-                physicsClientId=c,
-            )
         self._open[arm] = width > 0.04
 
     def advance(self) -> None:
