@@ -243,7 +243,7 @@ class SiteOracle:
             rate *= 1.0 - o.weather_severity * self.exposure[j]
         if self.briefed:
             rate *= BRIEFED_SPEED
-        return rate * (1.0 + HELPED * list(self.helps.values()).count(j))
+        return float(rate * (1.0 + HELPED * list(self.helps.values()).count(j)))
 
     def _hazard(self, j: int, trade: int) -> float:
         rate = BASE_HAZARD * self.o.hazard_scale * self.needs[j][trade] * float(HAZARD[self.mode[j]])
@@ -378,7 +378,9 @@ class SiteOracle:
             sum(self.left[j] * self.needs[j].get(k, 0) for j in self.jobs if j not in self.done)
             for k in self.trades
         ]
-        return max(bound, *[self.day + w / c for w, c in zip(work, self.capacity, strict=True) if c > 0])
+        return float(
+            max(bound, *[self.day + w / c for w, c in zip(work, self.capacity, strict=True) if c > 0])
+        )
 
     def _reckon(self) -> float:
         o = self.o

@@ -33,6 +33,8 @@ from tests.arenas.construction.driving import attached, network, random_choice
 from tests.bench.table import Row, in_turns, options, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arenas.construction.project import Project
 
 PUBLISHED = {
@@ -191,7 +193,54 @@ def scheduling(data: Path, *, quick: bool) -> list[Row]:
     sampled, one = in_turns(1 if quick else 3, ours, single)
     return [
         Row("j30 parallel schedules, sampled", "one call each", one, sampled, "schedules/CPU s"),
+        beside_a_peer(data, runs=1 if quick else 5),
     ]
+
+
+def beside_a_peer(data: Path, *, runs: int) -> Row:
+    """Serial schedules by LFT per CPU second, one call each, beside discrete-optimization's compiled one.
+
+    Both get their lists beforehand; all makespans have to be the same.
+    """
+    work, unit = "j30 serial schedules, one call each", "schedules/CPU s"
+    try:
+        from discrete_optimization.rcpsp.parser import parse_file
+        from discrete_optimization.rcpsp.solution import permutation_do_to_permutation_sgs_fast
+    except ImportError:
+        return Row(work, "discrete-optimization: not installed", None, None, unit)
+    projects, networks, _, _ = read(data, "j30")
+    problems = [parse_file(str(data / "j30" / f"{p.name}.sm")) for p in projects[::7]]
+    plans = networks[::7]
+    values = [priorities(plan, "lft") for plan in plans]
+    modes = np.zeros(problems[0].n_jobs, np.int64)
+    lists = [
+        permutation_do_to_permutation_sgs_fast(problem, np.argsort(value_J, kind="stable"))
+        for problem, value_J in zip(problems, values, strict=True)
+    ]
+
+    def ours() -> list[int]:
+        return [
+            makespan(plan, schedule(plan, value_J, SERIAL))
+            for plan, value_J in zip(plans, values, strict=True)
+        ]
+
+    def theirs() -> list[int]:
+        return [
+            max(end for _, end in problem.func_sgs(permutation_task=order, modes_array=modes)[0].values())
+            for problem, order in zip(problems, lists, strict=True)
+        ]
+
+    if ours() != theirs():
+        raise AssertionError("not the same work: makespans differ")
+
+    def rate(made: Callable[[], list[int]]) -> float:
+        began_s = time.process_time()
+        for _ in range(20):
+            made()
+        return 20 * len(plans) / (time.process_time() - began_s)
+
+    mine, other = in_turns(runs, lambda: rate(ours), lambda: rate(theirs))
+    return Row(work, "discrete-optimization", other, mine, unit)
 
 
 def main() -> None:
