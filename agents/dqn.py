@@ -95,7 +95,7 @@ class DQN(OffPolicy):
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """As `OffPolicy.update`; tells the share of random actions, too."""
         if isinstance(self._mixer, QMixer) and self.settings.normalise:
-            for fragment in fragments[:1]:
+            for fragment in fragments:
                 self._state_moments.update(fragment.state_TRS[fragment.valid_TR])
             self._mixer.inputs.set(self._state_moments)
         return {**super().update(fragments), "epsilon": self.epsilon}

@@ -24,6 +24,7 @@ QUICK: dict[str, Any] = {
     "lr_end": 0.1,
     "tau": 0.1,
 }
+SEEDS = [0, *[pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]]
 LOOKS: dict[str, Any] = {"explore_steps": 4000, "epsilon_end": 0.2}
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
@@ -88,7 +89,7 @@ def test_seats_that_leave_early_keep_their_last_reward(name: str, kind: dict[str
 
 
 @pytest.mark.parametrize("name", ["dqn", "iddpg", "maddpg"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_prisoners_defect(seed: int, name: str) -> None:
     """Each for itself, both defect: cooperation would be a reward that leaks."""
     # what the other one did long ago would speak for cooperation: a short replay
@@ -110,7 +111,7 @@ def test_prisoners_defect(seed: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("separate", [False, True])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_independent_climbers_end_at_seven(seed: int, *, separate: bool) -> None:
     """From uniform play (2, 2) = 5, then best responses (2, 1) = 6 and (1, 1) = 7."""
     settings = {**QUICK, "gamma": 0.0, "separate": separate, "capacity": 1000, **LOOKS, "explore_steps": 8000}
@@ -129,7 +130,7 @@ def test_penalty_without_a_penalty_is_solved(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("vdn", 7.0), ("qmix", 8.0)])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_two_step_game_tells_mixtures_apart(seed: int, name: str, expected: float) -> None:
     """A sum fits game B by least squares, [-1.5, 6.5], and takes the sure 7; QMIX sees the state, and 8."""
     settings = {**QUICK, "every": 16, "batch": 256, "huber": 20.0, "tau": 0.03, "epsilon_end": 1.0}
@@ -144,7 +145,7 @@ def test_the_two_step_game_tells_mixtures_apart(seed: int, name: str, expected: 
         assert value_A.numpy() == pytest.approx([-1.5, 6.5], abs=0.35)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_numbers_are_made_to_sum_to_one(seed: int) -> None:
     """Reward -(a + b - 1)**2: through a critic of both actions the actors meet where it is 0."""
     settings = {**QUICK, "hidden": [32], "gamma": 0.0, "lr": 5e-3, "noise": 0.3}
