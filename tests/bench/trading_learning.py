@@ -29,6 +29,7 @@ from marl.batch import LocalPool
 from marl.play import Match, Play, Player, in_order
 from marl.policy import RandomLegal
 from marl.rng import seed_of
+from marl.settings import read_toml
 from marl.spec import Ticket
 from tests.bench.table import options
 
@@ -50,17 +51,10 @@ SPARRING = (ME, ME, *BLIND, *SEEING, *QUOTERS, *QUOTERS, "avellaneda_stoikov")
 DUEL: Mapping[str, Any] = {**EXCHANGE, "seats": 2, "horizon": 128}
 SHAPED: Mapping[str, Any] = {"mark": "value", "relative": 0.5}
 """Rewards in training: a trade pays at once what it is worth; half of what the rival gains is taken off."""
-SETTINGS = {
-    "minibatch": 1024,
-    "entropy": 0.003,
-    "max_grad_norm": 0.5,
-    "lr": 7e-4,
-    "lr_end": 0.1,
-    "gamma": 0.97,
-    "lam": 0.9,
-}
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "agents" / "presets" / "trading" / "ppo.toml"
 COPIES, ROLLOUT, POINTS, CURVE_BLOCKS = 64, 64, 8, 50
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "pictures" / "trading-learning.png"
+PICTURE = ROOT / "docs" / "reference" / "pictures" / "trading-learning.png"
 
 
 def rivals(spec: Spec) -> dict[str, Policy]:
@@ -71,7 +65,8 @@ def rivals(spec: Spec) -> dict[str, Policy]:
 def train(seed: int, decisions: int) -> tuple[PPO, list[Line], dict[str, float]]:
     """A trader, its curve (gains over the blind rivals on VALIDATED), and the seconds that training took."""
     pool = LocalPool([TradingBatch({**DUEL, **SHAPED, **TRAINED}) for _ in range(2)], COPIES)
-    learner = PPO(pool.spec, PPOSettings.read(ME, {**SETTINGS, "anneal_decisions": decisions}), seed)
+    settings = {**read_toml(SETTINGS), "anneal_decisions": decisions}
+    learner = PPO(pool.spec, PPOSettings.read(ME, settings), seed)
     players = {ME: Player(learner.policy, record=True)}
     players.update({name: Player(policy) for name, policy in rivals(pool.spec).items()})
 
@@ -186,7 +181,7 @@ def main() -> None:
     asked = options(__doc__ or "")
     torch.set_num_threads(1)
     if asked.quick:
-        found = measure([0], 300_000, 40, VALIDATED)
+        found = measure([0], 1_000_000, 100, VALIDATED)
     else:
         found = measure([0, 1, 2], 6_000_000, 400, HELD_OUT)
         draw(found["curves"], PICTURE)
