@@ -148,6 +148,8 @@ _SITE: Mapping[str, Any] = {
     "breakdown_rate": 0.01,
     "supply": True,
     "spoilage": 0.01,
+    "budget": 1500.0,
+    "credit": 300.0,
     "progress_weight": 100.0,
     "quality_weight": 20.0,
     "safety_weight": 30.0,
@@ -164,6 +166,7 @@ _CLASSIC: Mapping[str, Any] = {
     "weather_variability": 0.2,
     "max_days": 365,
     "budget": 1000.0,
+    "credit": 200.0,
     "duration_noise": 0.0,
     "breakdown_rate": 0.0,
 }

@@ -46,20 +46,20 @@ if TYPE_CHECKING:
 SEEDS = (1, 2, 3)
 SITES, PLANNED = 400, 40
 """Sites that all crews build; those that CP-SAT plans anew each day, which takes minutes."""
-RULES = ("lft", "lst", "mts", "minslk", "spt", "grpw", "fifo", "overtime", "random", "pilot")
+RULES = ("lft", "lst", "mts", "minslk", "spt", "grpw", "fifo", "overtime", "random", "pilot", "helpful")
 PLANS = ("serial_lst", "serial_lft", "improved")
 OPTIONS = preset("site", consent=True, forecast=True)
-STEPS = 6_000_000
+STEPS = 1_600_000
 SETTINGS: dict[str, Any] = {
     "hidden": [128, 128],
     "lr": 1e-3,
     "lr_end": 0.05,
     "anneal_decisions": STEPS,
-    "gamma": 1.0,
-    "lam": 0.97,
-    "entropy": 0.005,
+    "gamma": 0.995,
+    "lam": 0.95,
+    "entropy": 0.002,
     "epochs": 3,
-    "minibatch": 4096,
+    "minibatch": 2048,
     "max_grad_norm": 0.5,
 }
 
@@ -126,7 +126,7 @@ def learned(seed: int, steps: int, out: Path) -> Policy:
         options=OPTIONS,
         settings={**SETTINGS, "anneal_decisions": steps},
         rollout=64,
-        pool={"copies": 256, "groups": 1, "hosts": 0},
+        pool={"copies": 48, "groups": 1, "hosts": 0},
         stages=[
             {
                 "name": "sites",

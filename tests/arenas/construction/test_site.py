@@ -81,7 +81,7 @@ def test_money_and_progress_add_up(seed: int) -> None:
     options = preset("site", **SMALL, defect_rate=0.5)
     earned, reworks = 0.0, 0
     for world, _ in walk(options, seed, 200):
-        cash = 100.0 + 1000.0 * world["paid"] - world["cost"]
+        cash = 150.0 + 1500.0 * world["paid"] - world["cost"]
         assert world["cash"] == pytest.approx(cash)
         assert world["earned"] >= earned - 1e-9 or world["reworks"] > reworks
         earned, reworks = float(world["earned"]), int(world["reworks"])
