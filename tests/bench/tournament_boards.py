@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from marl.loading import ArenaRef
 from marl.play import Match, Play, Player, in_order
 from marl.policy import RandomLegal
 from marl.spec import Ticket
+from tests.bench.piped import Piped
 from tests.bench.table import Row, in_turns
 
 THEIRS = {
@@ -76,55 +75,13 @@ def openspiel_boards(game: str, matches: int) -> Callable[[], float] | None:
     return measure
 
 
-class Kaggle:
-    """Connect four of kaggle-environments, its own random agent twice, in a Python of its own.
-
-    Its packages' pins do not agree with ours: `make peers` installs it. `measure` is None where that was not
-    done.
-    """
-
-    def __init__(self, matches: int) -> None:
-        root = Path(__file__).parents[2]
-        python = root / ".venv-peers" / "kaggle" / "bin" / "python"
-        self._matches = matches
-        self._process: subprocess.Popen[str] | None = None
-        self.measure: Callable[[], float] | None = None
-        if python.is_file():
-            self._process = subprocess.Popen(
-                [python, root / "tests" / "bench" / "peers" / "kaggle_connectx.py"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            if self._answer() == "ready":
-                self.measure = self._measure
-
-    def _measure(self) -> float:
-        assert self._process is not None  # it is installed
-        assert self._process.stdin is not None  # a pipe was asked for
-        self._process.stdin.write(f"{self._matches}\n")
-        self._process.stdin.flush()
-        return float(self._answer())
-
-    def _answer(self) -> str:
-        assert self._process is not None  # it is installed
-        assert self._process.stdout is not None  # a pipe was asked for
-        return self._process.stdout.readline().strip()
-
-    def close(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.communicate()
-
-
 def board_rows(game: str, module: str, theirs_name: str, runs: int, boards: int) -> list[Row]:
     """Random-legal players on a third-party board in two processes, beside each loop that is installed."""
     peers: list[tuple[str, Callable[[], float] | None, float | None]] = [
         ("PettingZoo's AEC loop", plain_boards(module, boards // 8), 1.5),
         ("OpenSpiel's Python loop", openspiel_boards(theirs_name, boards), None),
     ]
-    kaggle = Kaggle(16) if game == "connect four" else None
+    kaggle = Piped("kaggle", "kaggle_connectx.py", 16) if game == "connect four" else None
     if kaggle is not None:
         peers.append(("kaggle-environments", kaggle.measure, None))
     ours = our_boards(module, boards)
