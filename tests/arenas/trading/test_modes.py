@@ -109,6 +109,21 @@ def test_variants_of_the_market_keep_the_contract(action: str, knobs: dict[str, 
     check_arena(ArenaRef(NAME, {**knobs, "action": action, "horizon": 12}))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latency": [0, 4]}, "classes are 0 to 3"),
+        ({"mission": 3}, "go together"),
+        ({"liquidator_seats": 1}, "go together"),
+        ({"seats": 2, "maker_seats": 3}, "must not exceed seats"),
+    ],
+)
+def test_roles_and_classes_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    """Classes off their range, missions without liquidators, more makers than seats have clear errors."""
+    with pytest.raises(ConfigError, match=message):
+        TradingBatch(options)
+
+
 def test_one_and_sixty_four_seats() -> None:
     """A market holds from 1 to 64 seats, whose cash and shares add up among the whole ecology."""
     for seats in (1, 64):
