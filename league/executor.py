@@ -5,7 +5,6 @@ A task's result follows from the task alone, so executors differ in time only.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -27,6 +26,8 @@ ATTEMPTS = 3
 """How often a task is tried whose worker dies before it is reported."""
 
 _END_S = 10.0
+_ROOM = 1 << 16
+"""Bytes that a pipe takes at once."""
 
 
 class Executor(Protocol):
@@ -104,9 +105,12 @@ class ProcessExecutor:
         """Wait for a task's result; RunError where its workers died of it ATTEMPTS times."""
         while number not in self._answers:
             self._dispatch()
-            ready, _, _ = select.select(self._workers, [], [])
+            unsent = {worker.inbox: worker for worker in self._workers if worker.unsent}
+            ready, open_again, _ = select.select(self._workers, list(unsent), [])
             for worker in ready:
                 self._hear(worker)
+            for inbox in open_again:
+                self._send(unsent[inbox])
         # whoever is free goes on while this process deals with the result
         self._dispatch()
         answer = self._answers.pop(number)
@@ -129,33 +133,48 @@ class ProcessExecutor:
         return [worker.process.pid for worker in self._workers]
 
     def _dispatch(self) -> None:
-        while self._queue:
-            free = next((worker for worker in self._workers if worker.busy_with is None), None)
-            if free is None and len(self._workers) < self._size:
-                free = _Worker(self._folder)
-                self._workers.append(free)
-            if free is None:
-                return
+        while self._queue and (worker := self._free(self._queue[0])) is not None:
             number = self._queue.popleft()
-            if not free.start(number, self._tasks[number]):
-                self._lost(free, number)
+            worker.give(number, self._tasks[number])
+            self._send(worker)
+
+    def _free(self, number: int) -> _Worker | None:
+        """Who gets a task: whoever is idle, else a new worker, else whoever has but one and may have two.
+
+        Matches wait behind matches, so that nobody idles until this process has read a result; nothing waits
+        behind training, which is long.
+        """
+        idle = next((worker for worker in self._workers if not worker.given), None)
+        if idle is None and len(self._workers) < self._size:
+            idle = _Worker(self._folder)
+            self._workers.append(idle)
+        if idle is not None or self._tasks[number].kind != "play":
+            return idle
+        short = (w for w in self._workers if len(w.given) == 1 and self._tasks[w.given[0]].kind == "play")
+        return next(short, None)
+
+    def _send(self, worker: _Worker) -> None:
+        if not worker.send():
+            self._lost(worker)
 
     def _hear(self, worker: _Worker) -> None:
-        line = worker.read()
-        if line is None:
+        if worker not in self._workers:  # lost while others were heard
             return
-        number, worker.busy_with = worker.busy_with, None
-        if not line:
-            self._lost(worker, number)
-        elif number is not None:
-            self._answers[number] = json.loads(line)
+        lines = worker.read()
+        if lines is None:
+            self._lost(worker)
+            return
+        for line in lines:
+            self._answers[worker.given.popleft()] = json.loads(line)
 
-    def _lost(self, worker: _Worker, number: int | None) -> None:
-        """A worker is gone: what it was at is tried again, before everything else."""
+    def _lost(self, worker: _Worker) -> None:
+        """A worker is gone: what it was at, and what waited there, is done by others before all else."""
         worker.end()
         self._workers.remove(worker)
-        if number is None:
+        if not worker.given:
             return
+        number, *waited = worker.given
+        self._queue.extendleft(reversed(waited))
         self._tries[number] += 1
         if self._tries[number] < ATTEMPTS:
             self._queue.appendleft(number)
@@ -170,40 +189,56 @@ class ProcessExecutor:
 
 
 class _Worker:
-    """A worker process: a line of JSON in, a line of JSON out; it ends when its standard input does."""
+    """A worker process: a line of JSON in, a line of JSON out; it ends when its standard input does.
+
+    `given` are the tasks it was given and has not answered, the first of which it is at; `unsent` is what its
+    inbox had no room for.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "league.worker", str(folder)],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
         )
-        self.busy_with: int | None = None
+        assert self.process.stdin is not None  # pipes were asked for
+        self.inbox = self.process.stdin.fileno()
+        # neither waits for the other to read: with both writing, that would be for ever
+        os.set_blocking(self.inbox, False)
+        self.given: deque[int] = deque()
+        self.unsent = bytearray()
         self._half = bytearray()
 
-    def start(self, number: int, task: Task) -> bool:
-        """Hand a task over; False where the worker is gone."""
-        assert self.process.stdin is not None  # a pipe was asked for
-        try:
-            self.process.stdin.write(json.dumps(task.to_json()).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return False
-        self.busy_with = number
+    def give(self, number: int, task: Task) -> None:
+        """Put a task behind those that it has."""
+        self.given.append(number)
+        self.unsent += json.dumps(task.to_json()).encode() + b"\n"
+
+    def send(self) -> bool:
+        """Send as much as there is room for; False where the worker is gone."""
+        while self.unsent:
+            try:
+                sent = os.write(self.inbox, self.unsent[:_ROOM])
+            except BlockingIOError:
+                return True
+            except BrokenPipeError:
+                return False
+            del self.unsent[:sent]
         return True
 
-    def read(self) -> bytes | None:
-        """A whole line where one has come; empty where the worker is gone, None where it is not whole yet."""
+    def read(self) -> list[bytes] | None:
+        """The lines that are whole now; None where the worker is gone."""
         chunk = os.read(self.fileno(), 1 << 20)
         if not chunk:
-            return b""
-        self._half += chunk
-        if not chunk.endswith(b"\n"):
             return None
-        line = bytes(self._half)
-        self._half.clear()
-        return line
+        self._half += chunk
+        if b"\n" not in chunk:
+            return []
+        *lines, rest = bytes(self._half).split(b"\n")
+        self._half = bytearray(rest)
+        return lines
 
     def fileno(self) -> int:
         """For `select`."""
@@ -214,10 +249,8 @@ class _Worker:
         """Close its input, which ends it and its hosts; kill it where it is busy or takes too long."""
         assert self.process.stdin is not None  # pipes were asked for
         assert self.process.stdout is not None
-        # what is still buffered for a worker that is gone is of no use to anybody
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        if self.busy_with is not None:
+        self.process.stdin.close()
+        if self.given:
             self.process.kill()
         try:
             self.process.wait(_END_S)

@@ -7,8 +7,10 @@ everywhere. A run that was killed plans the same tasks again, and takes those re
 
 from __future__ import annotations
 
+import gc
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,7 +84,7 @@ def drive(
         training.setdefault(number, []).append(row)
     pending: deque[_Open] = deque()
     index = first
-    with Recorder[Done](ledger) as recorder:
+    with _settled(), Recorder[Done](ledger) as recorder:
         while True:
             while len(pending) < window and (task := plan.next(index)) is not None:
                 record = records.get(index)
@@ -108,6 +110,19 @@ def drive(
             recorder.put(done, Finished(found, done.blocks, done.training, players))
             # who plays in this process could do nothing else meanwhile
             _tell(recorder.written() if executor.aside else recorder.flush(), told)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Spare the garbage collector what is there when a run begins, and lives to its end.
+
+    Looking it all through again and again took as long as writing the ledger.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _tell(found: Sequence[Done], told: Callable[[Done], None]) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from league import schema
-from league.block import BlockResult
+from league.block import BlockResult, SeatResult
 from league.meetings import Tally, tally_of
 
 Scope = tuple[str, str, str, str]
@@ -52,21 +52,34 @@ def _fold(blocks: Sequence[BlockResult]) -> Totals:
     whole = [block for block in blocks if not block.void]
     found = Totals(blocks=len(whole), void_blocks=len(blocks) - len(whole))
     pairs: dict[Pair, list[int]] = defaultdict(lambda: [0, 0, 0])
+    # the same players sit in the same seats often: who meets whom takes longer to find than to count
+    met: dict[tuple[tuple[str, str], ...], list[tuple[int, int, list[int]]]] = {}
     for block in whole:
-        teams = block.plan.teams
         found.roles.update(block.plan.roles)
+        teams = tuple(block.plan.teams.items())
         for match in block.matches:
-            for one, two in itertools.combinations(match.seats, 2):
-                if one.player == two.player or teams.get(one.seat, one.seat) == teams.get(two.seat, two.seat):
-                    continue
-                a, b = (one, two) if one.player < two.player else (two, one)
-                counts = pairs[a.player, b.player, a.seat, b.seat, len(match.seats)]
+            key = (*teams, *[(seat.seat, seat.player) for seat in match.seats])
+            if key not in met:
+                met[key] = [(i, j, pairs[pair]) for i, j, pair in _pairs_of(match.seats, block.plan.teams)]
+            ranks = [seat.rank for seat in match.seats]
+            for i, j, counts in met[key]:
                 counts[0] += 1
-                counts[1] += a.rank < b.rank
-                counts[2] += a.rank == b.rank
+                counts[1] += ranks[i] < ranks[j]
+                counts[2] += ranks[i] == ranks[j]
     found.pairs = {pair: (games, wins, draws) for pair, (games, wins, draws) in pairs.items()}
     found.players.update(tally_of(whole))
     return found
+
+
+def _pairs_of(seats: Sequence[SeatResult], teams: Mapping[str, str]) -> Iterator[tuple[int, int, Pair]]:
+    """The pairs of rivals at a table: the places of the first by name and of the second, and the pair."""
+    for i, j in itertools.combinations(range(len(seats)), 2):
+        one, two = seats[i], seats[j]
+        if one.player == two.player or teams.get(one.seat, one.seat) == teams.get(two.seat, two.seat):
+            continue
+        first, second = (i, j) if one.player < two.player else (j, i)
+        a, b = seats[first], seats[second]
+        yield first, second, (a.player, b.player, a.seat, b.seat, len(seats))
 
 
 def add(connection: sa.Connection, blocks: Sequence[BlockResult]) -> None:

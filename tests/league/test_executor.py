@@ -164,3 +164,34 @@ def test_closing_ends_what_is_busy(tmp_path: Path) -> None:
     executor.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_goes_on_while_nobody_reads(tmp_path: Path) -> None:
+    """It has a second task before its first result is read; tasks larger than a pipe stop neither side."""
+    tasks = [_play("random", "tests.league.toys:rock", 400), _play("random", "tests.league.toys:paper", 400)]
+    tasks.append(_play("tests.league.toys:rock", "tests.league.toys:paper", 400))
+    executor = ProcessExecutor(tmp_path, 1)
+    try:
+        numbers = [executor.submit(task) for task in tasks]
+        (worker,) = executor._workers
+        assert list(worker.given) == numbers[:2]
+        assert worker.unsent, "a pipe has no room for so much"
+        found = [_timeless(executor.result(number)) for number in numbers]
+    finally:
+        executor.close()
+    assert found == [_inline(task, tmp_path) for task in tasks]
+
+
+def test_what_waits_at_a_lost_worker_is_not_blamed(tmp_path: Path) -> None:
+    """The task behind one that kills its worker is done by others, however often that happens."""
+    fatal, sound = _play("random", "tests.league.toys:deadly"), _play("random", "tests.league.toys:rock")
+    executor = ProcessExecutor(tmp_path, 1)
+    try:
+        bad, good = executor.submit(fatal), executor.submit(sound)
+        assert list(executor._workers[0].given) == [bad, good]
+        assert _timeless(executor.result(good)) == _inline(sound, tmp_path)
+        with pytest.raises(RunError, match="died of it"):
+            executor.result(bad)
+    finally:
+        executor.close()
