@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Piped:
     """`tests/bench/peers/SCRIPT` in `.venv-peers/NAME`, which `make peers` installs.
 
-    A measure is `amount` of its work. The program says "ready", then reads amounts and answers with work per second, line by line. `measure` is
-    None where its Python is not there, or it does not start.
+    A measure is `amount` of its work: the program says "ready", then reads amounts and answers with work per
+    second, line by line. `measure` is None where its Python is not there, or it does not start.
     """
 
     def __init__(self, name: str, script: str, amount: int) -> None:

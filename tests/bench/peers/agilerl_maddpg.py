@@ -1,8 +1,9 @@
 """AgileRL's MADDPG on mpe2's simple_spread, run by the Python of `.venv-peers/agilerl`.
 
 A line with a number comes in, that many environment steps are played and learned from, and agent-steps per
-second go out; until the end of input. The loop is that of its own `train_multi_agent_off_policy`, without evolution,
-evaluation and logging: 8 environments in processes of their own, batches of 1,024, an update every 96 steps.
+second go out; until the end of input. The loop is that of its own `train_multi_agent_off_policy`,
+without evolution, evaluation and logging: 8 environments in processes of their own, batches of 1,024, an
+update every 96 steps.
 """
 
 from __future__ import annotations
