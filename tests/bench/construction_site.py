@@ -49,7 +49,7 @@ SITES, PLANNED = 400, 40
 RULES = ("lft", "lst", "mts", "minslk", "spt", "grpw", "fifo", "overtime", "random", "pilot", "helpful")
 PLANS = ("serial_lst", "serial_lft", "improved")
 OPTIONS = preset("site", consent=True, forecast=True)
-STEPS = 1_600_000
+STEPS = 4_000_000
 SETTINGS: dict[str, Any] = {
     "hidden": [128, 128],
     "lr": 1e-3,
