@@ -6,6 +6,8 @@ import pytest
 
 from arenas import full_spec
 from arenas.construction.options import PRESETS, preset
+from league import read_league
+from league.review import review
 from marl.loading import ArenaRef
 from marl.testing import check_arena
 
@@ -29,3 +31,8 @@ def test_options_within_capacities_keep_the_contract() -> None:
             preset("rcpsp", activities=9, trades=3, blueprint=True),
         )
     )
+
+
+def test_the_sites_league_passes_its_review() -> None:
+    """The league preset names what there is, and asks of one team only what can be asked of it."""
+    assert len(review(read_league("construction")).seats) == 4
