@@ -16,6 +16,7 @@ from league.block import BlockResult, Outcome
 from league.conduct import Conduct, FaultRules
 from league.config import LeagueSettings
 from league.contest import seated
+from league.exports import SYSTEMS
 from league.findings import Findings
 from league.formats import FORMATS
 from league.league import League, settings_of_tournament
@@ -23,6 +24,7 @@ from league.requests import ask
 from league.runs import Run
 from league.standings import verified
 from marl.cli.front import app
+from marl.errors import UnknownNameError
 from marl.loading import ArenaRef, build
 
 Make = Callable[..., BlockResult]
@@ -177,6 +179,29 @@ def test_ledger_commands(finished: Path, tmp_path: Path) -> None:
     assert "2 crashes" in _run("ledger", "audit", str(finished)).stdout
     lines = _run("ledger", "export", str(copy)).stdout
     assert lines == file.read_text(encoding="utf-8")
+
+
+def test_standings_in_other_terms(finished: Path) -> None:
+    """From totals they are those of the fit, with its intervals; every system and game names everybody."""
+    run = str(finished)
+    full = json.loads(_run("standings", run, "--json").stdout)["standings"]
+    quick = json.loads(_run("standings", run, "--quick", "--json").stdout)["standings"]
+    for one, two in zip(quick["rows"], full["rows"], strict=True):
+        assert one["player"] == two["player"]
+        for figure in ("rating", "low", "high"):
+            assert one[figure] == pytest.approx(two[figure], abs=1e-5)
+    names = {row["player"] for row in full["rows"]}
+    for system in SYSTEMS:
+        rows = _run("standings", run, "--system", system, "--csv").stdout.splitlines()
+        assert {row.split(",")[0] for row in rows[1:]} == names
+    assert "glicko2" in _run("standings", run, "--system", "glicko2").stdout
+    assert {row["player"] for row in json.loads(_run("games", run, "--json").stdout)["rows"]} == names
+    assert "cyclic" in _run("games", run).stdout
+    votes = json.loads(_run("games", run, run, "--json").stdout)
+    assert votes["voters"] == 2
+    assert {player for tier in votes["tiers"] for player in tier} == names
+    with pytest.raises(UnknownNameError, match="glicko2"):
+        _run("standings", run, "--system", "glicko3")
 
 
 def test_a_plan_is_printed_before_play() -> None:
