@@ -19,12 +19,12 @@ from pydantic import Field
 
 from agents.adam import Adam
 from agents.distributions import ActionHeads
-from agents.features import feature_size
 from agents.gradients import clip_by_model
-from agents.gumbel import action_features, action_size, gumbel_choice
+from agents.gumbel import action_features, gumbel_choice
 from agents.networks import CriticNet, Net
 from agents.offpolicy import OffPolicy, ReplaySettings, follow
 from agents.valuenet import AimNet
+from agents.views import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from agents.checkpoint import Part
     from agents.networks import ActorNet
     from agents.replay import Batch, RoleSteps
+    from agents.views import Look
     from marl.spec import Role, Spec
 
-View = Literal["joint", "own"]
+Sees = Literal["joint", "own"]
 _VIEW = "what a seat's critic sees: observations and actions of all own seats, or the seat's"
 _TWIN = "two critics, of which the lower one is believed"
 _DELAY = "updates of the critic to one of the actor and the targets"
@@ -46,7 +47,7 @@ _SMOOTH = "spread of the noise on a target's box action, clipped at twice that, 
 class MADDPGSettings(ReplaySettings):
     """MADDPG's settings."""
 
-    view: View = Field("joint", description=_VIEW)
+    view: Sees = Field("joint", description=_VIEW)
     batch: int = Field(1024, ge=1, description=ReplaySettings.model_fields["batch"].description)
     every: int = Field(100, ge=1, description=ReplaySettings.model_fields["every"].description)
     huber: float = Field(10.0, gt=0, description=ReplaySettings.model_fields["huber"].description)
@@ -77,7 +78,7 @@ class MATD3Settings(MADDPGSettings):
 class IDDPGSettings(MADDPGSettings):
     """MADDPG's settings, with critics that see what their seat sees."""
 
-    view: View = Field("own", description=_VIEW)
+    view: Sees = Field("own", description=_VIEW)
 
 
 @dataclass
@@ -91,16 +92,6 @@ class _Part:
     critic_target: CriticNet
 
 
-@dataclass
-class _Look:
-    """What critics see: each seat's features (n, B, F) and actions (n, B, D) by role, and those of all."""
-
-    seen: dict[str, Tensor]
-    done: dict[str, Tensor]
-    seen_BV: Tensor
-    done_BV: Tensor
-
-
 class MADDPG(OffPolicy):
     """The learner of `roles` (default: all). `seed` starts its networks and draws its batches."""
 
@@ -112,6 +103,7 @@ class MADDPG(OffPolicy):
         self.settings = settings
         joint = settings.view == "joint"
         super().__init__(spec, settings, seed, roles, head="aim", joint=joint, want_state=False)
+        self._view = View(self.roles, joint=joint, separate=settings.separate)
         self._parts = {role.name: self._part(role) for role in self.roles}
         actors, critics = self._actors(), self._critics()
         self._actor_steps = Adam([p for net in actors.values() for p in net.parameters()], settings.lr)
@@ -122,19 +114,9 @@ class MADDPG(OffPolicy):
         s, actor = self.settings, self._nets[role.name]
         if isinstance(actor, AimNet):
             actor.explore(s.noise)
-        seats = len(role.seats)
-        size = feature_size(role) + action_size(self.heads[role.name])
-        if s.view == "joint":
-            sizes = [feature_size(one) + action_size(self.heads[one.name]) for one in self.roles]
-            size = sum(n * len(one.seats) for n, one in zip(sizes, self.roles, strict=True))
-            size += seats * self._told_apart(role)
-        models = (seats if s.separate else 1) * (1 + s.twin)
-        critic = CriticNet(models, size, s.hidden, s.activation, self._generator)
+        models = (len(role.seats) if s.separate else 1) * (1 + s.twin)
+        critic = CriticNet(models, self._view.size(role), s.hidden, s.activation, self._generator)
         return _Part(role, actor, _still_copy(actor), critic, _still_copy(critic))
-
-    def _told_apart(self, role: Role) -> bool:
-        """Whether a critic serves several seats of which all see the same."""
-        return self.settings.view == "joint" and not self.settings.separate and len(role.seats) > 1
 
     # losses and update
 
@@ -151,7 +133,7 @@ class MADDPG(OffPolicy):
                 follow([part.actor_target, part.critic_target], [part.actor, part.critic], s.tau)
         return [*critic_figures, *self._actor_figures], error_B
 
-    def _learn_critics(self, batch: Batch, now: _Look, then: _Look) -> tuple[list[float], Tensor]:
+    def _learn_critics(self, batch: Batch, now: Look, then: Look) -> tuple[list[float], Tensor]:
         self._critic_steps.zero_grad()
         losses, errors, values = [], [], []
         for name, part in self._parts.items():
@@ -182,7 +164,7 @@ class MADDPG(OffPolicy):
         self._move(self._critic_steps, self._critics(), batch)
         return numbers, error_B
 
-    def _learn_actors(self, batch: Batch, now: _Look) -> list[float]:
+    def _learn_actors(self, batch: Batch, now: Look) -> list[float]:
         s = self.settings
         self._actor_steps.zero_grad()
         losses = []
@@ -242,41 +224,17 @@ class MADDPG(OffPolicy):
             legal_PRA = self._by_model(torch.from_numpy(steps.mask_BnA).transpose(0, 1)) > 0
         return gumbel_choice(heads, out_PRC, legal_PRA, self._random, self.settings.temperature)
 
-    def _look(self, steps: Mapping[str, RoleSteps], present_BN: Tensor, done: dict[str, Tensor]) -> _Look:
-        """What critics see of a batch; seats that are not there, or others', are zeros."""
-        there = {
-            role.name: present_BN[:, self.store.columns[role.name]].T.unsqueeze(-1) for role in self.roles
-        }
-        seen = {role.name: self._seen(role, steps[role.name]) * there[role.name] for role in self.roles}
-        done = {name: action * there[name] for name, action in done.items()}
-        everything = [[part.transpose(0, 1).flatten(1) for part in side.values()] for side in (seen, done)]
-        return _Look(seen, done, torch.cat(everything[0], 1), torch.cat(everything[1], 1))
+    def _look(self, steps: Mapping[str, RoleSteps], present_BN: Tensor, done: dict[str, Tensor]) -> Look:
+        seen = {role.name: self._seen(role, steps[role.name]) for role in self.roles}
+        return self._view.look(seen, done, present_BN)
 
-    def _judge(self, critic: CriticNet, role: Role, look: _Look, fresh_nBD: Tensor | None = None) -> Tensor:
+    def _judge(self, critic: CriticNet, role: Role, look: Look, fresh_nBD: Tensor | None = None) -> Tensor:
         """Values (W, n, B) of a role's seats; `fresh`: of these own actions instead of those in the batch."""
-        seen_nBF = look.seen[role.name]
-        own_nBD = look.done[role.name] if fresh_nBD is None else fresh_nBD
-        seats, rows = seen_nBF.shape[:2]
-        parts = [seen_nBF, own_nBD]
-        if self.settings.view == "joint":
-            parts = [each.expand(seats, *each.shape) for each in (look.seen_BV, look.done_BV)]
-            if fresh_nBD is not None:
-                parts[1] = self._with_own(role, parts[1], fresh_nBD)
-        if self._told_apart(role):
-            parts.append(torch.eye(seats).unsqueeze(1).expand(seats, rows, seats))
-        view_PRV = self._by_model(torch.cat(parts, -1))
+        seats, rows = look.seen[role.name].shape[:2]
+        view_PRV = self._by_model(self._view.rows(role, look, fresh_nBD))
         twins = 1 + self.settings.twin
         value: Tensor = critic(view_PRV.repeat(twins, 1, 1) if twins > 1 else view_PRV)
         return value.view(twins, seats, rows)
-
-    def _with_own(self, role: Role, done_nBV: Tensor, fresh_nBD: Tensor) -> Tensor:
-        """All seats' actions, each seat's own one replaced; those of the others stay as they were played."""
-        changed, size = done_nBV.clone(), fresh_nBD.shape[-1]
-        before = self.roles[: self.roles.index(role)]
-        at = sum(len(one.seats) * action_size(self.heads[one.name]) for one in before)
-        for seat, fresh_BD in enumerate(fresh_nBD):
-            changed[seat, :, at + seat * size : at + (seat + 1) * size] = fresh_BD
-        return changed
 
     # what is kept
 

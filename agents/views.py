@@ -1,0 +1,89 @@
+"""What a critic sees: its seat's observation and action, or those of all own seats.
+
+Axes: B batch, N own seats of all roles, n seats of one role, F features, D numbers of an action as a critic
+sees it, V numbers of a view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from agents.distributions import ActionHeads
+from agents.features import feature_size
+from agents.gumbel import action_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from marl.spec import Role
+
+
+@dataclass
+class Look:
+    """Each seat's features (n, B, F) and actions (n, B, D) by role, and those of all seats side by side."""
+
+    seen: dict[str, Tensor]
+    done: dict[str, Tensor]
+    seen_BV: Tensor
+    done_BV: Tensor
+
+
+class View:
+    """The views of critics of `roles`; joint ones that serve several seats are told whose value is asked."""
+
+    def __init__(self, roles: Sequence[Role], *, joint: bool, separate: bool) -> None:
+        self._joint = joint
+        self._told_apart = {role.name: joint and not separate and len(role.seats) > 1 for role in roles}
+        self._columns: dict[str, slice] = {}
+        """Each role's seats among N."""
+        self._actions: dict[str, slice] = {}
+        """Each role's numbers among those of all actions."""
+        self._seen_size = seats = actions = 0
+        for role in roles:
+            count, numbers = len(role.seats), action_size(ActionHeads.of(role))
+            self._columns[role.name] = slice(seats, seats + count)
+            self._actions[role.name] = slice(actions, actions + count * numbers)
+            seats, actions = seats + count, actions + count * numbers
+            self._seen_size += count * feature_size(role)
+        self._done_size = actions
+
+    def size(self, role: Role) -> int:
+        """V."""
+        if self._joint:
+            return self._seen_size + self._done_size + len(role.seats) * self._told_apart[role.name]
+        return feature_size(role) + action_size(ActionHeads.of(role))
+
+    def look(self, seen: dict[str, Tensor], done: dict[str, Tensor], present_BN: Tensor) -> Look:
+        """What is there to see; seats that are not there, or others', are zeros."""
+        there = {name: present_BN[:, columns].T.unsqueeze(-1) for name, columns in self._columns.items()}
+        seen = {name: features * there[name] for name, features in seen.items()}
+        done = {name: action * there[name] for name, action in done.items()}
+        seen_BV, done_BV = (
+            torch.cat([part.transpose(0, 1).flatten(1) for part in side.values()], 1) for side in (seen, done)
+        )
+        return Look(seen, done, seen_BV, done_BV)
+
+    def rows(self, role: Role, look: Look, fresh_nBD: Tensor | None = None) -> Tensor:
+        """What the critics of a role's seats see, (n, B, V).
+
+        `fresh`: each seat's own action instead of the one in the batch; the others' stay as they were played.
+        """
+        seen_nBF = look.seen[role.name]
+        seats, rows = seen_nBF.shape[:2]
+        if not self._joint:
+            return torch.cat([seen_nBF, look.done[role.name] if fresh_nBD is None else fresh_nBD], -1)
+        seen_nBV, done_nBV = (each.expand(seats, *each.shape) for each in (look.seen_BV, look.done_BV))
+        if fresh_nBD is not None:
+            done_nBV = done_nBV.clone()
+            own = done_nBV[:, :, self._actions[role.name]].view(seats, rows, seats, -1)
+            for seat, fresh_BD in enumerate(fresh_nBD):
+                own[seat, :, seat] = fresh_BD
+        parts = [seen_nBV, done_nBV]
+        if self._told_apart[role.name]:
+            parts.append(torch.eye(seats).unsqueeze(1).expand(seats, rows, seats))
+        return torch.cat(parts, -1)
