@@ -1,12 +1,18 @@
-"""BenchMARL's PPO on VMAS's simple_spread, run by the Python of `.venv-peers/benchmarl`; prints JSON.
+"""BenchMARL's PPO on VMAS's simple_spread, run by `.venv-peers/benchmarl`.
 
-python benchmarl_spread.py COPIES STEPS EPOCHS MINIBATCH ITERATIONS WIDTH
+A line with a number comes in, so many iterations are trained, and agent-steps per second go out (the median
+iteration, three of warm-up left out); until the end of input.
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ["RL_LOGGING_LEVEL"] = "ERROR"  # torchrl's logger writes to standard output
+
+import contextlib
 import itertools
-import json
+import statistics
 import sys
 import tempfile
 import time
@@ -18,7 +24,9 @@ from benchmarl.environments import VmasTask
 from benchmarl.experiment import Callback, Experiment, ExperimentConfig
 from benchmarl.models.mlp import MlpConfig
 
-AGENTS = 3
+AGENTS, COPIES, STEPS = 3, 256, 32
+EPOCHS, MINIBATCH, HIDDEN = 4, 4096, [64, 64]
+WARM_UP = 3
 
 
 class Clock(Callback):  # type: ignore[misc]  # not typed
@@ -34,42 +42,51 @@ class Clock(Callback):  # type: ignore[misc]  # not typed
         self.at_s.append(time.perf_counter())
 
 
-def main() -> None:
-    """Train for some iterations; the first three are warm-up."""
-    copies, steps, epochs, minibatch, iterations, width = (int(word) for word in sys.argv[1:7])
-    torch.set_num_threads(1)
+def configuration(iterations: int, folder: str) -> ExperimentConfig:
+    """On one thread of a CPU, without evaluation, logs or checkpoints."""
     config = ExperimentConfig.get_from_yaml()
     config.train_device = config.sampling_device = config.buffer_device = "cpu"
-    config.on_policy_n_envs_per_worker = copies
-    config.on_policy_collected_frames_per_batch = copies * steps
-    config.on_policy_n_minibatch_iters = epochs
+    config.on_policy_n_envs_per_worker = COPIES
+    config.on_policy_collected_frames_per_batch = COPIES * STEPS
+    config.on_policy_n_minibatch_iters = EPOCHS
     # theirs counts environment steps, each of three agents
-    config.on_policy_minibatch_size = minibatch // AGENTS
-    config.max_n_frames = copies * steps * iterations
-    config.max_n_iters = iterations
+    config.on_policy_minibatch_size = MINIBATCH // AGENTS
+    config.max_n_frames, config.max_n_iters = COPIES * STEPS * iterations, iterations
     config.gamma, config.lr = 0.95, 1e-3
-    config.evaluation = config.render = False
-    config.loggers = []
-    config.create_json = False
-    config.checkpoint_interval = 0
-    model = MlpConfig(num_cells=[width, width], layer_class=torch.nn.Linear, activation_class=torch.nn.Tanh)
+    config.evaluation = config.render = config.create_json = False
+    config.loggers, config.checkpoint_interval = [], 0
+    config.save_folder = folder
+    return config
+
+
+def rate(iterations: int) -> float:
+    """Agent-steps per second of the median iteration, collecting and learning."""
+    model = MlpConfig(num_cells=HIDDEN, layer_class=torch.nn.Linear, activation_class=torch.nn.Tanh)
     task = VmasTask.SIMPLE_SPREAD.get_from_yaml()
     task.config |= {"n_agents": AGENTS, "max_steps": 25}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        config.save_folder = folder
         Experiment(
             task=task,
             algorithm_config=IppoConfig.get_from_yaml(),
             model_config=model,
             critic_model_config=model,
             seed=0,
-            config=config,
+            config=configuration(iterations + WARM_UP, folder),
             callbacks=[clock],
         ).run()
-    spans = [b - a for a, b in itertools.pairwise(clock.at_s[2:])]
-    rates = sorted(copies * steps * AGENTS / span for span in spans)
-    print(json.dumps({"agent_steps_per_s": rates[len(rates) // 2], "iterations": len(rates)}))
+    spans = [b - a for a, b in itertools.pairwise(clock.at_s[WARM_UP - 1 :])]
+    return float(COPIES * STEPS * AGENTS / statistics.median(spans))
+
+
+def main() -> None:
+    """Answer line by line."""
+    torch.set_num_threads(1)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        with contextlib.redirect_stdout(sys.stderr):
+            found = rate(int(line))
+        print(found, flush=True)
 
 
 if __name__ == "__main__":
