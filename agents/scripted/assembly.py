@@ -30,6 +30,8 @@ EE_SPEED, YAW_SPEED = 0.6, 3.0
 """What 1 means in an action: m/s, rad/s."""
 HOVER, TRAVEL, CLEAR, AWAY = 0.1, 0.24, 0.06, 0.12
 """Heights over a grasp, over the table while far, over a goal, and after letting go."""
+ENTRY, LOOSE, TIGHT = 0.05, 0.004, 0.001
+"""Higher than this over a goal a part must be above it to within a millimetre, lower to within four."""
 HOME = np.array([0.42, 0.0, 0.32])
 OPEN, CLOSED = 1.0, -1.0
 FIRM_S, PATIENCE_S, STUCK_S = 0.15, 0.8, 0.4
@@ -134,7 +136,7 @@ class Arm:
         if keep:
             if height < self._lifted_from + 0.05 and way[2] > 0:
                 way[:2], turn = 0.0, 0.0
-        elif across > 0.004 or abs(turn) > 0.03:
+        elif across > (LOOSE if -way[2] < ENTRY else TIGHT) or abs(turn) > 0.03:
             rise = way[2] + CLEAR
             if -way[2] > 0.6 * CLEAR or across < 0.015:
                 # Close to the goal in height already, and nearly above it: correct, but go no lower.
@@ -145,7 +147,7 @@ class Arm:
             self._stuck_s = self._stuck_s + self._step_s if way[2] > -0.015 else 0.0
             if way[2] > -0.002 or self._stuck_s > STUCK_S:
                 return self._let_go(seen)
-            most = 0.5 if way[2] < -0.03 else 0.2
+            most = 0.2
         arm = seen.vector("tool") - seen.vector(f"{part}.position")
         turn = min(max(turn, -0.1), 0.1)
         way[:2] += turn * np.array([-arm[1], arm[0]])

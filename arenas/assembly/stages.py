@@ -46,7 +46,7 @@ def _cube(arm: int, arms: int, ahead: float, left: float, spread: float) -> Part
 
 def lift(arms: int) -> Product:
     """S1: each arm lifts its own block."""
-    parts = tuple(_cube(arm, arms, 0.45, 0.0, 0.06) for arm in range(arms))
+    parts = tuple(_cube(arm, arms, 0.47, 0.0, 0.05) for arm in range(arms))
     mates = tuple(
         Mate(
             part=part.name,
@@ -64,7 +64,7 @@ def lift(arms: int) -> Product:
 
 def stack(arms: int) -> Product:
     """S2: a tower of everybody's blocks at the centre."""
-    parts = tuple(_cube(arm, arms, 0.42, 0.1, 0.04) for arm in range(arms))
+    parts = tuple(_cube(arm, arms, 0.45, 0.1, 0.04) for arm in range(arms))
     mates = tuple(
         Mate(
             part=part.name,

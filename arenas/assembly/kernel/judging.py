@@ -30,6 +30,36 @@ XY, Z, YAW, TILT = range(4)
 
 
 @compiled
+def place_goal(
+    mate: Mate,
+    joint_I: NDArray[np.void],
+    want_I3: Floats,
+    turn_33: Floats,
+    yaw: float,
+    now: float,
+    goal_4: Floats,
+) -> None:
+    """Where a part's origin should be so that its points are where they should be, upright and turned.
+
+    A part that hangs askew in the hand is led by the points that must meet, not by its centre.
+    """
+    c, s, c_now, s_now = math.cos(yaw), math.sin(yaw), math.cos(now), math.sin(now)
+    goal_4[:3] = 0.0
+    for i in range(mate.first, mate.first + mate.joints):
+        point = joint_I[i].point
+        x, y = (
+            (c_now - c) * point[0] - (s_now - s) * point[1],
+            (s_now - s) * point[0] + (c_now - c) * point[1],
+        )
+        goal_4[0] += (want_I3[i, 0] + x) / mate.joints
+        goal_4[1] += (want_I3[i, 1] + y) / mate.joints
+        goal_4[2] += want_I3[i, 2] / mate.joints
+        for a in range(3):
+            for b in range(3):
+                goal_4[a] -= turn_33[a, b] * point[b] / mate.joints
+
+
+@compiled
 def goals(
     mate_M: NDArray[np.void],
     joint_I: NDArray[np.void],
@@ -85,14 +115,7 @@ def goals(
         yaw = now + left
         error_M4[m, YAW] = abs(left)
         goal_M4[m, 3] = yaw
-        c, s = math.cos(yaw), math.sin(yaw)
-        for a in range(3):
-            goal_M4[m, a] = 0.0
-        for i in range(first, last):
-            point = joint_I[i].point
-            goal_M4[m, 0] += (want_I3[i, 0] - c * point[0] + s * point[1]) / mate.joints
-            goal_M4[m, 1] += (want_I3[i, 1] - s * point[0] - c * point[1]) / mate.joints
-            goal_M4[m, 2] += (want_I3[i, 2] - point[2]) / mate.joints
+        place_goal(mate, joint_I, want_I3, turn_K33[k], yaw, now, goal_M4[m])
 
 
 @compiled
