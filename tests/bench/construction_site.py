@@ -158,12 +158,12 @@ def main() -> None:
             wall_s, cpu_s = time.perf_counter(), time.process_time()
             policy = learned(seed, steps, Path(place) / "run")
             wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-        points_B = scores(policy, len(found["lft"]))
-        name = f"seed {seed}, {steps:,} decisions in {wall_s:.0f} s, {cpu_s:.0f} CPU s"
-        for peer in ("lft", best, plan):
-            kept_B = points_B[: len(found[peer])]
-            rows.append(beside(name, kept_B, peer, found[peer]))
-            print(rows[-1].work, rows[-1].ours, rows[-1].peer, file=sys.stderr)
+        for way in ("greedy", "drawn"):
+            points_B = play(policy, OPTIONS, [OPTIONS] * len(found["lft"]), greedy=way == "greedy")
+            name = f"seed {seed}, {way}, {steps:,} decisions in {wall_s:.0f} s, {cpu_s:.0f} CPU s"
+            for peer in ("lft", best, plan):
+                rows.append(beside(name, points_B[: len(found[peer])], peer, found[peer]))
+                print(rows[-1].work, rows[-1].ours, rows[-1].peer, file=sys.stderr)
     show(rows, as_json=asked.json)
 
 
