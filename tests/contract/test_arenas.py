@@ -54,6 +54,8 @@ FOREIGN = {
 @pytest.mark.parametrize("name", ARENAS)
 def test_registered_arenas_keep_the_contract(name: str) -> None:
     """Whatever stands in the table of arenas passes the whole suite, as it comes."""
+    if name == "assembly":
+        pytest.importorskip("pybullet", reason="the physics engine has no wheel for this Python")
     check_arena(ARENAS[name])
 
 
