@@ -60,7 +60,7 @@ class AssemblyOptions(Options):
     substeps: Literal[4, 6, 12, 24] = Field(12, description="Steps of the engine for one action.")
     hz: Literal[240, 480] = Field(240, description="Steps of the engine in a second.")
     iterations: int = Field(
-        50, ge=10, le=200, description="Iterations of the engine's solver; 20 is a third faster."
+        50, ge=10, le=200, description="Iterations of the engine's solver; fewer are faster and softer."
     )
     effort: float = Field(1.0, gt=0, le=1, description="Share of the arms' force that motors may use.")
     max_steps: int | None = Field(None, ge=1, description="Time limit in actions; default: the stage's.")
