@@ -1,4 +1,4 @@
-"""Learners from replay on mpe2: final greedy returns against what was asked of them.
+"""Learners on mpe2: final greedy returns against what was asked of them.
 
 python tests/bench/learners.py [--quick] [--json] [--only dqn vdn ...] [--seeds 3]
 
@@ -27,28 +27,32 @@ from marl.settings import read_toml
 from tests.bench.table import Row, show
 from tests.learning.practice import Practice
 
-COPIES, ROLLOUT = 16, 25
+ROLLOUT = 25
 PRESETS = Path(agents.__file__).parent / "presets"
 
 
 @dataclass(frozen=True)
 class Task:
-    """An arena, its random and best known returns (sum over agents), steps to train, and the return asked."""
+    """An arena, its random and best known returns (sum over agents), steps to train, and the return asked.
+
+    `copies` play at once: a learner that learns from what it has just played wants more of them.
+    """
 
     arena: str
     random: float
     best: float
     steps: int
     asked: float
+    copies: int = 16
 
     def share(self, value: float) -> float:
         """How much of the way from random play to the best that is known."""
         return (value - self.random) / (self.best - self.random)
 
 
-def spread(steps: int, asked: float) -> Task:
+def spread(steps: int, asked: float, copies: int = 16) -> Task:
     """simple_spread_v3: the best known is the contact-free assignment bound."""
-    return Task("mpe2.simple_spread_v3", -80.9, -22.1, steps, asked)
+    return Task("mpe2.simple_spread_v3", -80.9, -22.1, steps, asked, copies)
 
 
 TASKS = {
@@ -56,8 +60,11 @@ TASKS = {
     "vdn": ("vdn", spread(200_000, -50.0)),
     "qmix": ("qmix", spread(200_000, -50.0)),
     "maddpg": ("maddpg", spread(300_000, -46.0)),
+    "ppo": ("ppo", spread(600_000, -34.0, copies=64)),
+    "mappo": ("ppo", spread(600_000, -34.0, copies=64)),
     "talk": ("maddpg", Task("mpe2.simple_speaker_listener_v4", -79.3, -15.6, 300_000, -22.0)),
 }
+"""Each: the learner, and what it is to learn; its preset has the task's name, or else the learner's."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +76,18 @@ class Found:
     cpu_s: float
 
 
-def train(learner: str, task: Task, seed: int, steps: int, episodes: int) -> Found:
+def train(name: str, seed: int, steps: int, episodes: int) -> Found:
     """Train with the preset, then play greedily."""
-    preset = read_toml(PRESETS / task.arena.replace(".", "/") / f"{learner}.toml")
+    learner, task = TASKS[name]
+    folder = PRESETS / task.arena.replace(".", "/")
+    own = folder / f"{name}.toml"
+    preset = read_toml(own if own.is_file() else folder / f"{learner}.toml")
     options = {"max_cycles": 25}
     practice = Practice(
-        task.arena, seed, preset, learner=learner, options=options, copies=COPIES, rollout=ROLLOUT
+        task.arena, seed, preset, learner=learner, options=options, copies=task.copies, rollout=ROLLOUT
     )
     began_s = time.process_time()
-    for _ in range(max(1, steps // (COPIES * ROLLOUT))):
+    for _ in range(max(1, steps // (task.copies * ROLLOUT))):
         practice.run(1)
     took_s = time.process_time() - began_s
     returns = practice.returns(episodes)
@@ -88,13 +98,13 @@ def measure(name: str, seeds: int, *, quick: bool) -> Row:
     """The row of a task."""
     learner, task = TASKS[name]
     steps, episodes = (task.steps // 20, 50) if quick else (task.steps, 500)
-    found = [train(learner, task, seed, steps, episodes) for seed in range(seeds)]
+    found = [train(name, seed, steps, episodes) for seed in range(seeds)]
     mean = float(np.mean([one.mean for one in found]))
     each = ", ".join(f"{one.mean:.1f} +- {one.error:.1f}" for one in found)
     cpu_s = float(np.mean([one.cpu_s for one in found]))
     arena = task.arena.rpartition(".")[2]
     return Row(
-        f"{learner}, {arena}, {steps // 1000} k steps, {cpu_s:.0f} CPU s",
+        f"{learner if name == 'talk' else name}, {arena}, {steps // 1000} k steps, {cpu_s:.0f} CPU s",
         f"asked: {task.asked:g} (random {task.random:g}, best known {task.best:g})",
         task.share(task.asked),
         task.share(mean),
