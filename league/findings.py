@@ -10,7 +10,7 @@ import numpy as np
 from league.analysis import analyse
 from league.payoff import HeadToHead, head_to_head
 from league.rating import Standings, rate
-from league.report import ReportData, write_report
+from league.report import ReportData, Reported
 from league.report_parts import frame, history_of, named_lines
 from league.stability import contests, leave_one_out
 from league.tables import head_to_head_table, standings_table, to_json
@@ -18,7 +18,6 @@ from marl.rng import seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -54,7 +53,7 @@ class Beaten:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Findings(Reported):
     """The end of a run, as plain data."""
 
     standings: Standings
@@ -82,16 +81,6 @@ class Findings:
             standings_table(self.standings, self.names),
             head_to_head_table(self.head_to_head, self.standings, "difference", self.names),
         )
-
-    def write(self, path: Path) -> Path:
-        """Write the report."""
-        return write_report(self.report, path)
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        from league.report import render
-
-        return render(self.report)
 
 
 def conclude(

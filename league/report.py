@@ -268,3 +268,17 @@ def _figure(value: float | None, digits: int = 0) -> str:
         return "\u2013"
     text = f"{value:,.{digits}f}".replace(",", "\u202f")
     return text.replace("-", "\u2212") if float(f"{value:.{digits}f}") else text.lstrip("-")
+
+
+class Reported:
+    """Findings that have a report: it can be written, and notebooks show it."""
+
+    report: ReportData
+
+    def write(self, path: Path) -> Path:
+        """Write the report."""
+        return write_report(self.report, path)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return render(self.report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from league.formats import Scenarios
-from league.report import ReportData, write_report
+from league.report import ReportData, Reported
 from league.report_parts import frame
 from league.tables import partners_table, scenarios_table, scores_table
 from league.teamwork import Teamwork, teamwork
@@ -16,7 +16,6 @@ from marl.rng import seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TeamFindings:
+class TeamFindings(Reported):
     """The end of a run, as plain data."""
 
     table: Teamwork
@@ -51,16 +50,6 @@ class TeamFindings:
     def tables(self) -> tuple[Table, ...]:
         """For a terminal."""
         return tables(self.table, self.names)
-
-    def write(self, path: Path) -> Path:
-        """Write the report."""
-        return write_report(self.report, path)
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        from league.report import render
-
-        return render(self.report)
 
 
 def conclude_team(
