@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.registry import cpu_target
+from numba.np.numpy_support import from_dtype
 
 from arenas.jit import compiled
 from arenas.trading import book as engine
 from arenas.trading.book import ASK, BID, BOOK, BUY, CROWD, NONE, SELL, SLOTS, TAPE, TICKS
+from arenas.trading.induced.kernel import WORLD as INDUCED
 from arenas.trading.oracle import OracleBook, Trade
+from arenas.trading.world import WORLD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -271,3 +276,11 @@ def test_full_book_cancels_what_cannot_rest() -> None:
     assert engine.submit(book, CROWD, BUY, 520, 2, True) == NONE
     assert engine.submit(book, CROWD, BUY, 400, 3, True) != NONE
     check_whole(book)
+
+
+def test_numba_takes_no_market_for_a_lone_book() -> None:
+    """Code compiled for one of the records with a book in it is never handed another of them."""
+    records = [from_dtype(record) for record in (BOOK, WORLD, INDUCED)]
+    context = cpu_target.typing_context
+    for taken, wanted in itertools.permutations(records, 2):
+        assert taken.can_convert_to(context, wanted) is None
