@@ -74,10 +74,17 @@ class ActorCritic:
         self._told_apart = bool(state_size) and not architecture.separate and len(role.seats) > 1
         central = state_size + len(role.seats) * self._told_apart
         seen = central or architecture.memory or feature_size(role)
+        pictures = architecture.pictures(role)
         self.critic = CriticNet(
-            self.actor.models, seen, architecture.hidden, architecture.activation, generator
+            self.actor.models,
+            seen,
+            architecture.hidden,
+            architecture.activation,
+            generator,
+            () if central or architecture.memory else pictures,
         )
-        self.moments, self.central_moments = RunningMoments(feature_size(role)), RunningMoments(central)
+        self.moments = RunningMoments(feature_size(role), [picture.span for picture in pictures])
+        self.central_moments = RunningMoments(central)
         self.values = ValueScale(self.actor.models, value_decay)
         self._central = bool(central)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def feature_size(role: Role) -> int:
     """F, how many features an observation of the role has."""
-    return sum(_size(leaf) for leaf in role.observation)
+    return sum(leaf_size(leaf) for leaf in role.observation)
 
 
 def features(role: Role, observation: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
@@ -26,7 +26,8 @@ def features(role: Role, observation: Sequence[NDArray[Any]]) -> NDArray[np.floa
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _size(leaf: Leaf) -> int:
+def leaf_size(leaf: Leaf) -> int:
+    """How many features a leaf has."""
     return sum(leaf.choices) or leaf.size
 
 

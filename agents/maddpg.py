@@ -103,7 +103,8 @@ class MADDPG(OffPolicy):
         self.settings = settings
         joint = settings.view == "joint"
         super().__init__(spec, settings, seed, roles, head="aim", joint=joint, want_state=False)
-        self._view = View(self.roles, joint=joint, separate=settings.separate)
+        pictures = {role.name: self._architecture.pictures(role) for role in self.roles}
+        self._view = View(self.roles, joint=joint, separate=settings.separate, pictures=pictures)
         self._parts = {role.name: self._part(role) for role in self.roles}
         actors, critics = self._actors(), self._critics()
         self._actor_steps = Adam([p for net in actors.values() for p in net.parameters()], settings.lr)
@@ -115,7 +116,8 @@ class MADDPG(OffPolicy):
         if isinstance(actor, AimNet):
             actor.explore(s.noise)
         models = (len(role.seats) if s.separate else 1) * (1 + s.twin)
-        critic = CriticNet(models, self._view.size(role), s.hidden, s.activation, self._generator)
+        pictures = self._view.pictures(role)
+        critic = CriticNet(models, self._view.size(role), s.hidden, s.activation, self._generator, pictures)
         return _Part(role, actor, _still_copy(actor), critic, _still_copy(critic))
 
     # losses and update

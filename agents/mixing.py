@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.networks import MLP, Inputs, Linear
+from agents.layers import MLP, Inputs, Linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ import torch
 from agents.bymodel import ByModel
 from agents.distributions import ActionHeads
 from agents.features import feature_size, features
+from agents.images import pictures_of
 from agents.networks import ActorNet
 from agents.valuenet import AimNet, ValueNet
 from marl.errors import UnknownNameError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from agents.images import Picture
     from marl.spec import Role, Spec
 
 
@@ -35,7 +37,8 @@ class Architecture:
 
     `head`: "policy" draws from a distribution; "aim" does so among choices, and plays a point of a box, with
     noise; "values" and "dueling" play the best of their action values, with noisy weights after "noisy ".
-    `box` and `spread`: how a policy's box numbers are played, and what their spread follows.
+    `box` and `spread`: how a policy's box numbers are played, and what their spread follows. `images` are
+    seen through convolutions ("cnn"), or are features like any others ("flat").
     """
 
     hidden: tuple[int, ...]
@@ -45,21 +48,31 @@ class Architecture:
     head: str = "policy"
     box: str = "clipped"
     spread: str = "free"
+    images: str = "flat"
 
     def build(self, role: Role, generator: torch.Generator) -> ActorNet:
         """A fresh network for a role; a model for each seat where seats are separate."""
         models = len(role.seats) if self.separate else 1
         shape = (models, feature_size(role), role.action, self.hidden, self.activation)
+        pictures = self.pictures(role)
         if self.head == "aim" and role.action[0].kind == "box":
-            return AimNet(*shape, 0, generator)
+            return AimNet(*shape, 0, generator, pictures=pictures)
         if self.head in {"policy", "aim"}:
             squashed = self.box == "squashed"
-            return ActorNet(*shape, self.memory, generator, squashed=squashed, spread=self.spread)
-        return ValueNet(*shape, generator, dueling="dueling" in self.head, noisy="noisy" in self.head)
+            return ActorNet(
+                *shape, self.memory, generator, squashed=squashed, spread=self.spread, pictures=pictures
+            )
+        dueling, noisy = "dueling" in self.head, "noisy" in self.head
+        return ValueNet(*shape, generator, dueling=dueling, noisy=noisy, pictures=pictures)
+
+    def pictures(self, role: Role) -> tuple[Picture, ...]:
+        """What its nets see through convolutions of a role's features."""
+        return pictures_of(role) if self.images == "cnn" else ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {**vars(self), "hidden": list(self.hidden)}
+        """Plain JSON; without `images` where there are none, as older snapshots have it."""
+        data = {**vars(self), "hidden": list(self.hidden)}
+        return {key: value for key, value in data.items() if (key, value) != ("images", "flat")}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 
 class RunningMoments:
-    """Mean and variance of F features over all rows seen, in float64 (Chan et al. 1979, parallel update)."""
+    """Mean and variance of F features over all rows seen, in float64 (Chan et al. 1979, parallel update).
 
-    def __init__(self, features: int) -> None:
+    `still` features, as an image's, stay as they are: mean 0, scale 1.
+    """
+
+    def __init__(self, features: int, still: Sequence[slice] = ()) -> None:
+        self._moving: NDArray[np.int64] | None = None
+        if still:
+            self._moving = np.delete(np.arange(features), np.r_[tuple(still)])
         self.count = 0.0
         self.mean = np.zeros(features)
         self.m2 = np.zeros(features)
@@ -25,12 +31,14 @@ class RunningMoments:
         rows = len(x_RF)
         if not rows:
             return
+        at = slice(None) if self._moving is None else self._moving
+        x_RF = x_RF[:, at]
         mean = x_RF.mean(0, dtype=np.float64)
         m2 = x_RF.var(0, dtype=np.float64) * rows
-        delta = mean - self.mean
+        delta = mean - self.mean[at]
         total = self.count + rows
-        self.mean = self.mean + delta * (rows / total)
-        self.m2 = self.m2 + m2 + delta**2 * (self.count * rows / total)
+        self.mean[at] = self.mean[at] + delta * (rows / total)
+        self.m2[at] = self.m2[at] + m2 + delta**2 * (self.count * rows / total)
         self.count = total
 
     @property

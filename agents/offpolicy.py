@@ -18,6 +18,7 @@ from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.frozen import write_policy
 from agents.gradients import held_still
+from agents.images import pictures_of
 from agents.netpolicy import Architecture, NetPolicy
 from agents.normalise import RunningMoments
 from agents.prioritised import Prioritised, Uniform
@@ -45,6 +46,9 @@ class ReplaySettings(Settings):
     activation: Literal["tanh", "relu"] = Field("relu", description="after each hidden layer")
     separate: bool = Field(
         default=False, description="own parameters for each seat of a role, instead of shared ones"
+    )
+    images: Literal["cnn", "flat"] = Field(
+        "cnn", description="images are seen through convolutions, or as features like any others"
     )
     lr: float = Field(1e-3, gt=0, description="Adam's step size at the start")
     lr_end: float = Field(1.0, ge=0, le=1, description="share of lr that is left after anneal_steps")
@@ -106,7 +110,8 @@ class OffPolicy:
             if settings.prioritised
             else Uniform(settings.capacity)
         )
-        self._moments = {role.name: RunningMoments(feature_size(role)) for role in self.roles}
+        still = {r.name: [p.span for p in self._architecture.pictures(r)] for r in self.roles}
+        self._moments = {r.name: RunningMoments(feature_size(r), still[r.name]) for r in self.roles}
         self._nets: dict[str, ActorNet] = {
             role.name: self._architecture.build(role, self._generator) for role in self.roles
         }
@@ -240,7 +245,9 @@ class OffPolicy:
 
     @property
     def _architecture(self) -> Architecture:
-        return Architecture(self._s.hidden, self._s.activation, 0, self._s.separate, self._head)
+        s = self._s
+        images = s.images if any(map(pictures_of, self.roles)) else "flat"
+        return Architecture(s.hidden, s.activation, 0, s.separate, self._head, images=images)
 
     @staticmethod
     def _mean_reward(fragments: Sequence[Fragment]) -> float:

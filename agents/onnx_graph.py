@@ -11,14 +11,18 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from agents.distributions import MASKED, ActionHeads
-from agents.networks import tanh
+from agents.images import Sighted
+from agents.layers import tanh
 from agents.valuenet import AimNet, ValueNet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-    from agents.networks import GRU, MLP, ActorNet, Linear
+    from agents.layers import GRU, MLP, Linear
+    from agents.networks import ActorNet
     from marl.spaces import Leaf
     from marl.spec import Role
 
@@ -116,7 +120,7 @@ class _Graph:
     def _leaf(self, number: int, leaf: Leaf) -> str:
         kind = helper.np_dtype_to_tensor_dtype(leaf.numpy_dtype)
         raw = self._input(f"{OBSERVATION}.{number}", kind, *leaf.shape)
-        rows = self._do("Reshape", raw, self._constant(np.array([-1, leaf.size], np.int64)))
+        rows = self._reshape(raw, (leaf.size,))
         if leaf.choices:
             whole = self._do("Cast", rows, to=TensorProto.INT64)
             hot = [
@@ -132,7 +136,39 @@ class _Graph:
         mean, scale = (self._by_model(array.numpy()[:, 0]) for array in (net.inputs.mean, net.inputs.scale))
         scaled = self._do("Mul", self._do("Sub", x, mean), scale)
         ends = [self._constant(np.float32(end)) for end in (-CLIPPED, CLIPPED)]
-        return self._hidden(net.body, self._do("Clip", scaled, *ends))
+        x = self._do("Clip", scaled, *ends)
+        if isinstance(net.body, Sighted):
+            return self._hidden(net.body.mlp, self._sight(net.body, x))
+        return self._hidden(net.body, x)
+
+    def _sight(self, body: Sighted, x: str) -> str:
+        """What eyes make of the images, behind the other features."""
+        parts = [self._slice(x, part.start, part.stop) for part in body.plain]
+        for picture in body.pictures:
+            flat = self._slice(x, picture.span.start, picture.span.stop)
+            image = self._reshape(flat, picture.shape)
+            image = self._do("Transpose", image, perm=[0, *(1 + axis for axis in picture.order)])
+            parts.append(self._eye(body.eyes[picture.eye], self._reshape(image, picture.chw)))
+        return self._columns(parts)
+
+    def _eye(self, eye: Any, x: str) -> str:  # noqa: ANN401  # an Eye
+        """All models look at all images; of each image its seat's model is kept."""
+        for number, layer in enumerate(eye.layers):
+            weight, bias = layer.filters().detach().numpy(), layer.bias.detach().numpy().ravel()
+            # the first layer sees the one image; later ones each model's own channels
+            groups = self._models if number else 1
+            filters = [self._constant(weight), self._constant(bias)]
+            strides = [layer.stride] * 2
+            x = self._do("Relu", self._do("Conv", x, *filters, strides=strides, group=groups))
+        if self._models == 1:
+            return self._reshape(x, (eye.size,))
+        every = self._reshape(x, (self._models, eye.size))
+        seat = self._do("Unsqueeze", SEAT, self._constant(np.array([1], np.int64)))
+        return self._do("GatherND", every, seat, batch_dims=1)
+
+    def _reshape(self, value: str, shape: Sequence[int]) -> str:
+        """Rows of this shape."""
+        return self._do("Reshape", value, self._constant(np.array([-1, *shape], np.int64)))
 
     def _hidden(self, body: MLP, x: str) -> str:
         layers: list[Any] = list(body.layers)  # of Linear

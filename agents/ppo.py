@@ -21,6 +21,7 @@ from agents.adam import Adam
 from agents.distributions import evaluate
 from agents.frozen import write_policy
 from agents.gradients import clip_by_model, held_still
+from agents.images import pictures_of
 from agents.minibatches import minibatches
 from agents.netpolicy import Architecture, NetPolicy
 from marl.errors import DivergenceError, SpecError
@@ -54,6 +55,9 @@ class PPOSettings(Settings):
     )
     spread: Literal["free", "state"] = Field(
         "free", description="the spread of a box's numbers is a parameter, or follows the observation"
+    )
+    images: Literal["cnn", "flat"] = Field(
+        "cnn", description="images are seen through convolutions, or as features like any others"
     )
     critic: Literal["own", "state"] = Field(
         "own", description="what the critic sees: the seat's observation, or the state"
@@ -122,6 +126,7 @@ class PPO:
                 expected="an arena with a state",
                 remedy='Use critic = "own".',
             )
+        held = [spec.role(name) for name in roles] if roles else list(spec.roles)
         self._random = np.random.default_rng(seed)
         self._architecture = Architecture(
             settings.hidden,
@@ -130,12 +135,13 @@ class PPO:
             settings.separate,
             box=settings.box,
             spread=settings.spread,
+            images=settings.images if any(map(pictures_of, held)) else "flat",
         )
         generator = torch.Generator().manual_seed(seed % 2**63)
         state_size = spec.state_size if self.want_state else 0
         self._parts = {
             role.name: ActorCritic(role, self._architecture, state_size, settings.value_decay, generator)
-            for role in ([spec.role(name) for name in roles] if roles else spec.roles)
+            for role in held
         }
         self._nets = {name: part.actor for name, part in self._parts.items()}
         self.policy = NetPolicy(spec, self._nets)

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from agents.distributions import MASKED, draw
-from agents.networks import ActorNet, Linear, tanh
+from agents.layers import Linear, tanh
+from agents.networks import ActorNet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agents.distributions import ActionHeads
+    from agents.images import Picture
     from marl.spaces import Leaf
 
 
@@ -77,8 +79,9 @@ class ValueNet(ActorNet):
         *,
         dueling: bool,
         noisy: bool,
+        pictures: Sequence[Picture] = (),
     ) -> None:
-        super().__init__(models, features, action, hidden, activation, 0, generator)
+        super().__init__(models, features, action, hidden, activation, 0, generator, pictures=pictures)
         self._dueling = dueling
         outputs = action[0].choices[0] + dueling
         self.head = (NoisyLinear if noisy else Linear)(models, hidden[-1], outputs, 0.01, generator)

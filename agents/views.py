@@ -16,10 +16,11 @@ from agents.features import feature_size
 from agents.gumbel import action_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
+    from agents.images import Picture
     from marl.spec import Role
 
 
@@ -34,22 +35,39 @@ class Look:
 
 
 class View:
-    """The views of critics of `roles`; joint ones that serve several seats are told whose value is asked."""
+    """The views of critics of `roles`; joint ones that serve several seats are told whose value is asked.
 
-    def __init__(self, roles: Sequence[Role], *, joint: bool, separate: bool) -> None:
+    `pictures` are those of each role's features that critics see through convolutions.
+    """
+
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        *,
+        joint: bool,
+        separate: bool,
+        pictures: Mapping[str, Sequence[Picture]] | None = None,
+    ) -> None:
         self._joint = joint
+        self._own_pictures = pictures or {role.name: () for role in roles}
         self._told_apart = {role.name: joint and not separate and len(role.seats) > 1 for role in roles}
         self._columns: dict[str, slice] = {}
         """Each role's seats among N."""
         self._actions: dict[str, slice] = {}
         """Each role's numbers among those of all actions."""
-        self._seen_size = seats = actions = 0
+        self._pictures: list[Picture] = []
+        """Those of all seats; the eyes are those of the roles."""
+        self._seen_size = seats = actions = eyes = 0
         for role in roles:
             count, numbers = len(role.seats), action_size(ActionHeads.of(role))
             self._columns[role.name] = slice(seats, seats + count)
             self._actions[role.name] = slice(actions, actions + count * numbers)
             seats, actions = seats + count, actions + count * numbers
-            self._seen_size += count * feature_size(role)
+            for _ in role.seats:
+                own = self._own_pictures[role.name]
+                self._pictures += [picture.moved(self._seen_size, eyes) for picture in own]
+                self._seen_size += feature_size(role)
+            eyes += len(self._own_pictures[role.name])
         self._done_size = actions
 
     def size(self, role: Role) -> int:
@@ -57,6 +75,10 @@ class View:
         if self._joint:
             return self._seen_size + self._done_size + len(role.seats) * self._told_apart[role.name]
         return feature_size(role) + action_size(ActionHeads.of(role))
+
+    def pictures(self, role: Role) -> Sequence[Picture]:
+        """The images in it."""
+        return self._pictures if self._joint else self._own_pictures[role.name]
 
     def look(self, seen: dict[str, Tensor], done: dict[str, Tensor], present_BN: Tensor) -> Look:
         """What is there to see; seats that are not there, or others', are zeros."""

@@ -10,8 +10,9 @@ from torch import nn
 from agents.adam import Adam
 from agents.bymodel import ByModel
 from agents.gradients import clip_by_model, held_still
+from agents.layers import GRU, MLP, Linear, tanh
 from agents.minibatches import minibatches
-from agents.networks import GRU, MLP, ActorNet, Linear, stacked, tanh
+from agents.networks import ActorNet, stacked
 from marl.spaces import leaves, to_json
 from tests.agents.material import ACTIONS
 

@@ -32,6 +32,7 @@ ARENAS = {
     "two roles": ArenaRef("tests.contract.toys:TwoRoles"),
     "turns with masks": ArenaRef("tests.contract.toys:Nim", {"players": 3}),
     "masks of pairs": ArenaRef("tests.contract.toys:Pairs"),
+    "images": ArenaRef("tests.learning.toys:Lookout"),
 }
 
 

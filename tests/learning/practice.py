@@ -71,10 +71,20 @@ class Practice:
         """The mean score of a seat over matches of other seeds."""
         return float(self.returns(matches, greedy=greedy).mean()) / len(self.spec.seats)
 
-    def returns(self, matches: int = 200, *, greedy: bool = True) -> NDArray[np.float64]:
-        """The sum of all seats' scores in each of some matches of other seeds."""
+    def returns(
+        self,
+        matches: int = 200,
+        *,
+        greedy: bool = True,
+        elsewhere: tuple[str, Mapping[str, Any]] | None = None,
+    ) -> NDArray[np.float64]:
+        """The sum of all seats' scores in each of some matches of other seeds.
+
+        `elsewhere`: another arena of equal roles with its options, instead of the one trained in.
+        """
+        ref = self._ref if elsewhere is None else ArenaRef(full_spec(elsewhere[0]), dict(elsewhere[1]))
         plan = [Match(Ticket(i, seed_of(self._seed, -1, i)), self._lineup) for i in range(matches)]
-        with LocalPool([build(self._ref)], min(matches, 50)) as pool:
+        with LocalPool([build(ref)], min(matches, 50)) as pool:
             players = {ME: Player(self.learner.policy, greedy=greedy)}
             outcomes = Play(pool, in_order(plan, pool.copies), players).run()
         return np.array([sum(outcome.score.values()) for outcome in outcomes])

@@ -245,3 +245,47 @@ class Partner(Arena):
         """Pay by what the other one does."""
         first, second = (float(actions[seat]) for seat in self.seats)
         return Step(reward={"dancer_0": second, "dancer_1": first}, terminated=True)
+
+
+class Lookout(Arena):
+    """A light in the left or right half of a noisy picture: 1 for its side, or for the other if asked so."""
+
+    seats = ("watch_0", "watch_1")
+    observation = spaces.Dict(
+        {"camera": spaces.Box(0, 255, (12, 12, 1), np.uint8), "other": spaces.Discrete(2)}
+    )
+    action = spaces.Discrete(2)
+    max_steps = 4
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Draw the first pictures."""
+        self._rng_match = rng
+        self._look()
+
+    def observe(self, seat: str) -> dict[str, Any]:
+        """The seat's picture, and what is asked."""
+        number = self.seats.index(seat)
+        return {"camera": self._picture[number], "other": int(self._other[number])}
+
+    def state(self) -> NDArray[np.float32]:
+        """The answers."""
+        return np.asarray(self._right ^ self._other, np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        """Pay the right answers, and draw the next pictures."""
+        answer = self._right ^ self._other
+        reward = {seat: float(actions[seat] == answer[i]) for i, seat in enumerate(self.seats)}
+        self._look()
+        return Step(reward=reward)
+
+    def scores(self) -> Mapping[str, float]:
+        """The mean reward of a step."""
+        return {seat: self._returns[seat] / self.max_steps for seat in self.seats}
+
+    def _look(self) -> None:
+        rng, count = self._rng_match, len(self.seats)
+        self._right, self._other = rng.integers(2, size=count), rng.integers(2, size=count)
+        self._picture = rng.integers(0, 120, (count, 12, 12, 1), np.uint8)
+        for picture, right in zip(self._picture, self._right, strict=True):
+            top, left = rng.integers(0, 10), rng.integers(0, 4) + 6 * right
+            picture[top : top + 3, left : left + 3] += 120
