@@ -1,16 +1,18 @@
-"""Learners on mpe2: final greedy returns against what was asked of them.
+"""Learners on mpe2 and Gymnasium: final greedy returns against what was asked of them.
 
 python tests/bench/learners.py [--quick] [--json] [--only dqn vdn ...] [--seeds 3]
 
-Each row is one learner with its preset in agents/presets: 25 steps an episode, discrete actions, local_ratio
-0.5, returns summed over agents; the last policy's greedy returns over 500 episodes of other seeds, mean over
-training seeds. `ours` and `theirs` (what was asked) are shares of the way from random play to the best that
-is known, so that a ratio means something; `unit` holds the returns themselves.
+Each row is a task of `learning_tasks.py`: a learner with its preset in agents/presets. mpe2: 25 steps an
+episode, discrete actions, local_ratio 0.5, returns summed over agents. The last policy's greedy returns over
+500 episodes of other seeds; the mean over training seeds with its 95 % interval (Student's). `ours` and
+`theirs` (what was asked, or published) are shares of the way from random play to the best that is known, so
+that a ratio means something; `unit` holds the returns themselves.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -21,50 +23,12 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
+from scipy import stats
 
-import agents
 from marl.settings import read_toml
+from tests.bench.learning_tasks import PRESETS, SHORT, TASKS
 from tests.bench.table import Row, show
 from tests.learning.practice import Practice
-
-ROLLOUT = 25
-PRESETS = Path(agents.__file__).parent / "presets"
-
-
-@dataclass(frozen=True)
-class Task:
-    """An arena, its random and best known returns (sum over agents), steps to train, and the return asked.
-
-    `copies` play at once: a learner that learns from what it has just played wants more of them.
-    """
-
-    arena: str
-    random: float
-    best: float
-    steps: int
-    asked: float
-    copies: int = 16
-
-    def share(self, value: float) -> float:
-        """How much of the way from random play to the best that is known."""
-        return (value - self.random) / (self.best - self.random)
-
-
-def spread(steps: int, asked: float, copies: int = 16) -> Task:
-    """simple_spread_v3: the best known is the contact-free assignment bound."""
-    return Task("mpe2.simple_spread_v3", -80.9, -22.1, steps, asked, copies)
-
-
-TASKS = {
-    "dqn": ("dqn", spread(200_000, -50.0)),
-    "vdn": ("vdn", spread(200_000, -50.0)),
-    "qmix": ("qmix", spread(200_000, -50.0)),
-    "maddpg": ("maddpg", spread(300_000, -46.0)),
-    "ppo": ("ppo", spread(600_000, -34.0, copies=64)),
-    "mappo": ("ppo", spread(600_000, -34.0, copies=64)),
-    "talk": ("maddpg", Task("mpe2.simple_speaker_listener_v4", -79.3, -15.6, 300_000, -22.0)),
-}
-"""Each: the learner, and what it is to learn; its preset has the task's name, or else the learner's."""
 
 
 @dataclass(frozen=True)
@@ -78,37 +42,51 @@ class Found:
 
 def train(name: str, seed: int, steps: int, episodes: int) -> Found:
     """Train with the preset, then play greedily."""
-    learner, task = TASKS[name]
-    folder = PRESETS / task.arena.replace(".", "/")
-    own = folder / f"{name}.toml"
-    preset = read_toml(own if own.is_file() else folder / f"{learner}.toml")
-    options = {"max_cycles": 25}
+    task = TASKS[name]
+    preset = read_toml(PRESETS / f"{task.preset}.toml")
     practice = Practice(
-        task.arena, seed, preset, learner=learner, options=options, copies=task.copies, rollout=ROLLOUT
+        task.arena,
+        seed,
+        preset,
+        learner=task.learner,
+        options=task.options,
+        copies=task.copies,
+        rollout=task.rollout,
     )
     began_s = time.process_time()
-    for _ in range(max(1, steps // (task.copies * ROLLOUT))):
+    for _ in range(max(1, steps // (task.copies * task.rollout))):
         practice.run(1)
     took_s = time.process_time() - began_s
-    returns = practice.returns(episodes)
-    return Found(float(returns.mean()), float(returns.std() / np.sqrt(len(returns))), took_s)
+    elsewhere = (task.exam, SHORT) if task.exam else None
+    returns = practice.returns(episodes, elsewhere=elsewhere)
+    found = Found(float(returns.mean()), float(returns.std() / np.sqrt(len(returns))), took_s)
+    print(f"{name}, seed {seed}: {found}", file=sys.stderr, flush=True)
+    return found
 
 
 def measure(name: str, seeds: int, *, quick: bool) -> Row:
-    """The row of a task."""
-    learner, task = TASKS[name]
+    """The row of a task; without a figure where a package that it needs is missing."""
+    task = TASKS[name]
+    place = str(task.options.get("id", task.arena.rpartition(".")[2]))
+    if task.exam:
+        place = f"{task.exam.rpartition('.')[2]}, trained on {place}"
     steps, episodes = (task.steps // 20, 50) if quick else (task.steps, 500)
+    work = f"{name}, {place}, {steps // 1000} k steps"
+    peer = f"asked: {task.asked:g} (random {task.random:g}, best known {task.best:g})"
+    if importlib.util.find_spec(task.needs) is None:
+        return Row(work, f"{peer}; {task.needs} is not installed", task.share(task.asked), None, "share", 1.0)
     found = [train(name, seed, steps, episodes) for seed in range(seeds)]
-    mean = float(np.mean([one.mean for one in found]))
+    means = [one.mean for one in found]
     each = ", ".join(f"{one.mean:.1f} +- {one.error:.1f}" for one in found)
     cpu_s = float(np.mean([one.cpu_s for one in found]))
-    arena = task.arena.rpartition(".")[2]
+    mean = float(np.mean(means))
+    wide = float(stats.t.ppf(0.975, seeds - 1) * stats.sem(means)) if seeds > 1 else float("nan")
     return Row(
-        f"{learner if name == 'talk' else name}, {arena}, {steps // 1000} k steps, {cpu_s:.0f} CPU s",
-        f"asked: {task.asked:g} (random {task.random:g}, best known {task.best:g})",
+        f"{work}, {cpu_s:.0f} CPU s",
+        peer,
         task.share(task.asked),
         task.share(mean),
-        f"share; returns {mean:.1f} ({each})",
+        f"share; returns {mean:.1f} +- {wide:.1f} ({each})",
         1.0,
     )
 
@@ -119,11 +97,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a twentieth of the steps, one seed: no verdict")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), help="which tasks")
-    parser.add_argument("--seeds", type=int, default=3, help="training seeds")
+    parser.add_argument("--seeds", type=int, help="training seeds (default: as each task says)")
     asked = parser.parse_args()
     rows = []
     for name in asked.only:
-        rows.append(measure(name, 1 if asked.quick else asked.seeds, quick=asked.quick))
+        rows.append(measure(name, 1 if asked.quick else asked.seeds or TASKS[name].seeds, quick=asked.quick))
         print(json.dumps(rows[-1].to_json()), file=sys.stderr, flush=True)
     show(rows, as_json=asked.json)
 
