@@ -22,6 +22,8 @@ from marl.errors import ConfigError
 
 PAST = "past"
 """In `Gate.against`: all past snapshots of the learner."""
+ITSELF = "itself"
+"""In `Gate.against`, where all seats are one side: the candidate holds them all; its scores are judged."""
 
 
 class Gate(BaseModel):
@@ -30,7 +32,8 @@ class Gate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     against: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = Field(
-        description="Names of players; `past` stands for all past snapshots of the learner."
+        description="Names of players; `past` stands for all past snapshots of the learner; in an arena of "
+        "one side `itself`: the candidate plays in all seats."
     )
     metric: Literal["win", "score"] = Field(
         "win", description="(W + D/2) / G, or the mean score within `score_range`."
@@ -60,9 +63,27 @@ class Gate(BaseModel):
             raise ValueError("score_range belongs to metric 'score', and to no other")
         if self.score_range is not None and not self.score_range[0] < self.score_range[1]:
             raise ValueError(f"score_range {self.score_range} must rise")
+        if ITSELF in self.against and (len(self.against) > 1 or self.metric != "score"):
+            raise ValueError("against `itself` there is nobody else, and nothing to win: metric is 'score'")
         if self.min_blocks > self.max_blocks:
             raise ValueError(f"min_blocks {self.min_blocks} is more than max_blocks {self.max_blocks}")
         return self
+
+    @property
+    def alone(self) -> bool:
+        """Whether the candidate holds all seats, in an arena of one side."""
+        return self.against == (ITSELF,)
+
+    @property
+    def scripted(self) -> frozenset[str]:
+        """The names in `against` that are those of players."""
+        return frozenset(self.against) - {PAST, ITSELF}
+
+    @property
+    def words(self) -> str:
+        """What it asks, for people."""
+        whom = "in all seats" if self.alone else f"against {', '.join(self.against)}"
+        return f"{self.metric} rate {whom} above {self.threshold:g}"
 
 
 class Stage(BaseModel):
@@ -178,8 +199,10 @@ def stage_after(stages: Sequence[Stage], verdicts: Iterable[Verdict]) -> int:
     return index
 
 
-def exam_opponents(gate: Gate, past: Sequence[str], ids: Mapping[str, str]) -> list[str]:
+def exam_opponents(gate: Gate, candidate: str, past: Sequence[str], ids: Mapping[str, str]) -> list[str]:
     """The player ids that `gate.against` stands for: names through `ids`, `past` as given; no doubles."""
+    if gate.alone:
+        return [candidate]
     found: list[str] = []
     for name in gate.against:
         if name != PAST and name not in ids:

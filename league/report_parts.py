@@ -195,17 +195,12 @@ def _stage(
     steps = [row["decisions"] for row in metrics if row["stage"] == stage.name]
     before = [row["decisions"] for row in metrics if row["decisions"] < min(steps)]
     gate = stage.gate
-    words = (
-        ""
-        if gate is None
-        else f"{gate.metric} rate against {', '.join(gate.against)} above {gate.threshold:g}"
-    )
     return StageReport(
         name=stage.name,
         first_task=min(tasks),
         last_task=max(tasks),
         steps=int(max(steps) - max(before, default=0)),
-        gate=words,
+        gate="" if gate is None else gate.words,
         threshold=None if gate is None else gate.threshold,
         mean=None if last is None else last.mean,
         lower=None if last is None else last.lower,

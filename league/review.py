@@ -10,7 +10,6 @@ import numpy as np
 
 from agents import load_snapshot, make_policy, scripted_names
 from agents.snapshot import read as read_snapshot
-from league.curriculum import PAST
 from league.formats import CrossPlay, Scenarios
 from marl.errors import ConfigError, SnapshotError, UnknownNameError
 from marl.loading import build
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from league.config import LeagueSettings, TournamentSettings
+    from league.curriculum import Gate
     from marl.spec import Spec
 
 
@@ -40,13 +40,9 @@ def review(settings: LeagueSettings) -> Spec:
         arena.close()
     for name in sorted(_scripted(settings)):
         make_policy(name, spec)
-    if len(spec.teams) < 2 and any(stage.gate is not None for stage in settings.stages):
-        raise ConfigError(
-            f"league {settings.name}",
-            got=f"a gate in {spec.arena}, which has one side",
-            expected="two sides that can play each other",
-            remedy="Leave gates out: a tournament compares the scores of snapshots.",
-        )
+    for stage in settings.stages:
+        if stage.gate is not None:
+            _review_gate(f"league {settings.name}, stage {stage.name}: gate", stage.gate, spec)
     if rules is not None:
         _review_tournament(settings, rules, spec)
     return spec
@@ -59,7 +55,24 @@ def is_snapshot(name: str, spec: Spec) -> bool:
 
 def _scripted(settings: LeagueSettings) -> set[str]:
     names = {name for stage in settings.stages for name in stage.opponents.players}
-    return names | {n for s in settings.stages if s.gate for n in s.gate.against if n != PAST}
+    return names.union(*(stage.gate.scripted for stage in settings.stages if stage.gate))
+
+
+def _review_gate(where: str, gate: Gate, spec: Spec) -> None:
+    """Whether the gate fits the arena: one side has nobody to beat, two sides have nobody to spare."""
+    if len(spec.teams) < 2 and not gate.alone:
+        raise ConfigError(
+            f"{where}.against",
+            got=f"{', '.join(gate.against)} in {spec.arena}, in which all seats are one side",
+            expected="itself",
+            remedy='Say against = ["itself"], metric = "score", and by score_range what is 0 and what is 1.',
+        )
+    if len(spec.teams) > 1 and gate.alone:
+        raise ConfigError(
+            f"{where}.against",
+            got=f"itself in {spec.arena}, which has {len(spec.teams)} sides",
+            expected="players to play against, or past",
+        )
 
 
 def _review_form(settings: LeagueSettings, rules: TournamentSettings, spec: Spec) -> None:

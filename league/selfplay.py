@@ -62,9 +62,9 @@ class SelfPlay:
         self._settings, self._spec = settings, spec
         anchors = settings.tournament.anchors if settings.tournament else {}
         names = {
-            n for s in settings.stages for n in (*s.opponents.players, *(s.gate.against if s.gate else ()))
+            n for s in settings.stages for n in (*s.opponents.players, *(s.gate.scripted if s.gate else ()))
         }
-        self.scripted = {name: scripted_player(name, anchors) for name in sorted(names) if name != "past"}
+        self.scripted = {name: scripted_player(name, anchors) for name in sorted(names)}
         self.candidates: list[Candidate] = []
         self.verdicts: list[Verdict] = []
         self.timed_out: list[str] = []
@@ -207,14 +207,16 @@ class SelfPlay:
         """Whom an exam is against: nobody without a gate, nor before there is the past that it asks for."""
         if stage.gate is None:
             return []
-        return exam_opponents(stage.gate, self._earlier(candidate), {name: name for name in self.scripted})
+        ids = {name: name for name in self.scripted}
+        return exam_opponents(stage.gate, candidate.player.id, self._earlier(candidate), ids)
 
     def _exam(self, index: int, stage: Stage, candidate: Candidate) -> PlayTask:
         settings = self._settings
         gate = stage.gate
         assert gate is not None  # only stages with gates have exams
         earlier, against = self._earlier(candidate), self._against(stage, candidate)
-        known_past = _spread(earlier, settings.past_pool) if settings.past_blocks else []
+        recorded = settings.past_blocks and not gate.alone
+        known_past = _spread(earlier, settings.past_pool) if recorded else []
         record = [player for player in known_past if player not in against]
         self._examining[candidate.player.id] = self._at.index
         self._at.attempts += 1
@@ -257,8 +259,7 @@ class SelfPlay:
         self._online.take(done.blocks)
         stage = self._settings.stages[index]
         gated = [block for block in done.blocks if block.plan.purpose == "gate"]
-        opponents = [player.id for player in done.task.players if any(player.id in b.players for b in gated)]
-        opponents.remove(candidate_id)
+        opponents = self._against(stage, candidate)
         verdict = judge(stage, gated, candidate_id, opponents, self._at.attempts)
         candidate.verdict = verdict
         self.verdicts.append(verdict)

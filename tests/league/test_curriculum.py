@@ -114,9 +114,11 @@ def test_a_gate_without_opponents_is_an_error() -> None:
 def test_opponents_of_an_exam() -> None:
     """Names become ids, `past` becomes the snapshots, doubles are dropped, unknown names are listed."""
     gate = Gate(against=("hold", "past"), threshold=0.5)
-    assert exam_opponents(gate, ["a", "b", "a"], {"hold": "hold-1"}) == ["hold-1", "a", "b"]
+    assert exam_opponents(gate, "me", ["a", "b", "a"], {"hold": "hold-1"}) == ["hold-1", "a", "b"]
+    alone = Gate(against=("itself",), metric="score", score_range=(0.0, 1.0), threshold=0.5)
+    assert exam_opponents(alone, "me", ["a"], {}) == ["me"]
     with pytest.raises(ConfigError, match="hold"):
-        exam_opponents(Gate(against=("hodl",), threshold=0.5), [], {"hold": "hold-1"})
+        exam_opponents(Gate(against=("hodl",), threshold=0.5), "me", [], {"hold": "hold-1"})
 
 
 def _verdict(stage: str, status: Literal["passed", "failed"]) -> Verdict:
@@ -146,6 +148,8 @@ def test_the_stage_follows_from_the_verdicts() -> None:
         {"metric": "score", "score_range": (1.0, 0.0)},
         {"min_blocks": 9, "max_blocks": 8},
         {"confidense": 0.9},
+        {"against": ("itself",)},
+        {"against": ("itself", "hold"), "metric": "score", "score_range": (0.0, 1.0)},
     ],
 )
 def test_bad_gates_are_refused(bad: dict[str, Any]) -> None:

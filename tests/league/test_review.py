@@ -15,6 +15,10 @@ from league.review import review
 from marl.errors import ConfigError, MarlError, SnapshotError, SpecError, UnknownNameError
 from tests.league.driving import DUEL, TOY, toy
 
+_ALONE = json.dumps(
+    {"against": ["itself"], "metric": "score", "score_range": [0.0, 1.0], "threshold": 0.5, "max_blocks": 8}
+)
+
 
 def _scene(focal: str, *background: str) -> str:
     """A format of one scenario, as an assignment has it."""
@@ -43,7 +47,8 @@ def _scene(focal: str, *background: str) -> str:
         (TOY, 'player="random"', ConfigError, ["random twice"]),
         (TOY, 'stages.0.opponents.players=["randm"]', UnknownNameError, ["'randm'", "random"]),
         (TOY, 'stages.0.gate.against=["randm"]', UnknownNameError, ["'randm'", "random"]),
-        (TOY, "arena=identity", ConfigError, ["one side"]),
+        (TOY, "arena=identity", ConfigError, ["one side", "itself"]),
+        (TOY, f"stages.0.gate={_ALONE}", ConfigError, ["itself", "2 sides"]),
         (DUEL, 'arena=climbing,tournament.format={"kind": "swiss"}', ConfigError, ["one side", "cross_play"]),
         (DUEL, 'tournament.format={"kind": "cross_play"}', ConfigError, ["one side"]),
         (DUEL, "arena=climbing,tournament.anchors.random=5", ConfigError, ["anchors", "scores"]),
