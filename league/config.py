@@ -12,12 +12,13 @@ from league.conduct import FaultRules
 from league.curriculum import Curriculum, Stage
 from league.formats import AnyFormat, CrossPlay, Format
 from league.formats.round_robin import RoundRobin
+from league.tuning import AUTO, NONE, tuned
 from marl.errors import UnknownNameError
 from marl.loading import ArenaRef
 from marl.settings import Settings, override, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from marl.spec import Spec
 
@@ -143,11 +144,24 @@ class LeagueSettings(Settings):
         return {**self.options, **(self.tournament.options if self.tournament else {})}
 
 
-def read_league(name: str, assignments: Iterable[str] = ()) -> LeagueSettings:
-    """The settings of a preset (by name) or a TOML file (by path), with `a.b=v` assignments put in."""
+def read_league(
+    name: str, assignments: Iterable[str] = (), told: Callable[[str], None] | None = None
+) -> LeagueSettings:
+    """The settings of a preset (by name) or a TOML file (by path), with `a.b=v` assignments put in.
+
+    `learner.preset` there names tuned settings of the learner to start from, as `league.tuning.tuned` has it;
+    "auto" where the learner has no settings at all. `told` hears which one was taken.
+    """
     path = Path(name)
     if path.suffix != ".toml":
         path = PRESETS / f"{name}.toml"
         if not path.is_file():
             raise UnknownNameError("league preset", name, [preset.stem for preset in PRESETS.glob("*.toml")])
-    return LeagueSettings.read(str(path.name), override(read_toml(path), assignments))
+    values = override(read_toml(path), assignments)
+    learner = values.get("learner", {})
+    if isinstance(learner, dict) and "arena" in values:
+        asked = learner.pop("preset", NONE if learner.get("settings") else AUTO)
+        values, taken = tuned(values, asked)
+        if taken and told is not None:
+            told(taken)
+    return LeagueSettings.read(str(path.name), values)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from league.config import LeagueSettings
 from league.league import Backend, League, Progress, put_in, silent
+from league.tuning import tuned
 from league.workshop import SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -52,22 +53,24 @@ def train(
     options: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
     rollout: int | None = None,
+    preset: str = "none",
     backend: Backend = "inline",
     told: Callable[[Progress], None] = silent,
     **more: Any,
 ) -> Path:
     """Train a learner by self-play in an arena; returns the last snapshot's folder.
 
-    `settings` are the learner's own, `rollout` the environment steps of a fragment, `more` other fields of
-    `LeagueSettings`. `tasks` is how many parts the `steps` are cut into; each ends in a snapshot, which later
-    parts may meet.
+    `settings` are the learner's own, `preset` what they stand on (`league.tuning.tuned`), `rollout` the
+    environment steps of a fragment, `more` other fields of `LeagueSettings`. `tasks` is how many parts the
+    `steps` are cut into; each ends in a snapshot, which later parts may meet.
     """
     values = settings_of_one(
         arena, learner=learner, steps=steps, tasks=tasks, seed=seed, options=options, settings=settings
     )
     if rollout is not None:
         values["learner"]["rollout"] = rollout
-    return train_league(LeagueSettings.read("train", put_in(values, more)), out, backend=backend, told=told)
+    values, _ = tuned(put_in(values, more), preset)
+    return train_league(LeagueSettings.read("train", values), out, backend=backend, told=told)
 
 
 def train_league(

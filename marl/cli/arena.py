@@ -42,7 +42,9 @@ def list_all(*, as_json: AsJson = False) -> None:
 @app.command()
 def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False) -> None:
     """Describe an arena: seats, spaces, named slices, options and its data sheet."""
+    from agents.tuned import presets_of
     from arenas import full_spec
+    from league.tuning import place_of
     from marl.loading import ArenaRef, build, load
     from marl.settings import override
     from marl.spaces import from_json
@@ -64,7 +66,23 @@ def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False
         lines += [f"    {start:4d}..{stop - 1:<4d} {part}" for part, (start, stop) in role.slices.items()]
     for option, field in getattr(getattr(target, "Options", None), "model_fields", {}).items():
         lines.append(f"  option {option} = {spec.options.get(option)!r}: {field.description}")
+    tuned_for = presets_of(place_of(name, spec.options))
+    if tuned_for:
+        lines.append(f"tuned learners (`marl train --preset`): {', '.join(tuned_for)}")
     console().print("\n".join(lines), highlight=False, markup=False)
+
+
+@app.command()
+def presets(*, as_json: AsJson = False) -> None:
+    """The settings of learners that are tuned for an arena; `marl train` starts from them."""
+    from agents.tuned import about_preset, all_presets
+
+    rows = [{"name": name, "about": about_preset(name)} for name in all_presets()]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            console().print(f"{row['name']}: {row['about']}", highlight=False, markup=False)
 
 
 @app.command()

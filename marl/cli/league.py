@@ -37,26 +37,44 @@ def train(
         int, typer.Option(min=1, help="Snapshots on the way; later ones meet earlier ones again.")
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 0,
+    preset: Annotated[
+        str, typer.Option(help="Tuned settings to start from: auto, none, a name in `marl arenas presets`.")
+    ] = "auto",
     out: Out = None,
     executor: Executor = "inline",
     hosts: Hosts = None,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a learner by self-play in an arena: a league of one, in runs/train-ARENA by default."""
+    """Train a learner by self-play in an arena: a league of one, in runs/train-ARENA by default.
+
+    It starts from the settings that are tuned for learner and arena, where there are such; --set wins.
+    """
     from league.config import LeagueSettings
     from league.training import settings_of_one, train_league
+    from league.tuning import tuned
     from marl.settings import override
 
     values = settings_of_one(arena, learner=learner, steps=steps, tasks=tasks, seed=seed)
-    settings = LeagueSettings.read("train", override(values, assigned(assignments, pool__hosts=hosts)))
+    values, taken = tuned(override(values, assigned(assignments, pool__hosts=hosts)), preset)
+    if taken and not as_json:
+        _tell_preset(taken)
+    settings = LeagueSettings.read("train", values)
     folder = out or Path("runs") / f"train-{arena.rpartition(':')[2]}"
     with telling(as_json=as_json) as told:
         snapshot = train_league(settings, folder, backend=backend(executor), told=told)
     if as_json:
-        print_json({"snapshot": str(snapshot), "run": str(folder)})
+        print_json({"snapshot": str(snapshot), "run": str(folder), "preset": taken})
     else:
         console().print(f"snapshot: {snapshot}", highlight=False, soft_wrap=True)
+
+
+def _tell_preset(preset: str) -> None:
+    console().print(
+        f"the learner starts from the tuned settings {preset} (agents/presets/{preset}.toml)",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -92,7 +110,11 @@ def run(
     """
     from league.config import read_league
 
-    config = read_league(settings, assigned(assignments, seed=seed, workers=workers, pool__hosts=hosts))
+    config = read_league(
+        settings,
+        assigned(assignments, seed=seed, workers=workers, pool__hosts=hosts),
+        told=None if as_json else _tell_preset,
+    )
     _carry_out(config, out or Path("runs") / config.name, executor, as_json=as_json)
 
 

@@ -135,6 +135,17 @@ def test_train_then_eval(cli: Cli, tmp_path: Path) -> None:
     assert "comes first" in text
 
 
+def test_train_starts_from_tuned_settings(cli: Cli) -> None:
+    """It says in a line which; `--preset none` does without, and `marl arenas` lists what there is."""
+    small = ("--steps", 200, "--set", "pool.copies=8", "--set", "learner.rollout=8", "--out")
+    tuned = cli("train", "spread", *small, "tuned")
+    assert "tuned settings spread/ppo (agents/presets/spread/ppo.toml)" in tuned.out
+    assert "tuned settings" not in cli("train", "spread", *small, "plain", "--preset", "none").out
+    assert "spread/ppo" in [row["name"] for row in _json(cli("arenas", "presets", "--json"))]
+    assert "spread/ppo: " in cli("arenas", "presets").out
+    assert "--preset`): mappo, ppo" in cli("arenas", "show", "spread").out
+
+
 def test_tournament_and_what_is_read_of_it(cli: Cli) -> None:
     """`marl tournament run` plays; standings, replays and their verification are read from its folder."""
     players = ["random", "tests.league.toys:rock", "tests.league.toys:paper"]

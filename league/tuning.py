@@ -1,0 +1,41 @@
+"""From an arena and a learner to the tuned settings that there are for them, put under one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents.tuned import presets_of, read_preset
+from arenas import ARENAS, full_spec
+from marl.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUTO, NONE = "auto", "none"
+
+
+def place_of(arena: str, options: Mapping[str, Any]) -> str:
+    """Where presets lie: by our arenas' short names, others' modules, Gymnasium's ids."""
+    full = full_spec(arena)
+    short = {spec: name for name, spec in ARENAS.items()}.get(full)
+    if short == "gymnasium":
+        return f"{short}/{options.get('id', '')}"
+    return short or full.partition(":")[0].replace(".", "/")
+
+
+def tuned(values: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
+    """A league's settings as plain data with a preset's under the learner's own, and which preset it was.
+
+    `asked`: "none"; "auto", which is the learner's name where there is such a preset; a name among the
+    arena's presets, or "ARENA/NAME". UnknownNameError lists what there is.
+    """
+    learner = dict(values.get("learner", {}))
+    place, name = place_of(values["arena"], values.get("options", {})), learner.get("name", "ppo")
+    known = presets_of(place)
+    if asked == NONE or (asked == AUTO and name not in known):
+        return dict(values), ""
+    if asked != AUTO and "/" not in asked and asked not in known:
+        raise UnknownNameError(f"preset for {values['arena']}", asked, [*known, NONE])
+    preset = asked if "/" in asked else f"{place}/{name if asked == AUTO else asked}"
+    learner["settings"] = {**read_preset(preset), **learner.get("settings", {})}
+    return {**values, "learner": learner}, preset
