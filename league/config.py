@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from arenas import full_spec
 from league.conduct import FaultRules
 from league.curriculum import Curriculum, Stage
-from league.formats import AnyFormat, CrossPlay, Format
+from league.formats import AnyFormat, CrossPlay, Duel, Format
 from league.formats.round_robin import RoundRobin
+from league.sinks import SinkName
 from league.tuning import AUTO, NONE, tuned
 from marl.errors import UnknownNameError
 from marl.loading import ArenaRef
@@ -94,9 +95,12 @@ class TournamentSettings(Settings):
 
     def form(self, spec: Spec) -> Format:
         """The format that is played; where none is named, by whether there are sides to beat one another."""
+        rivals = len(spec.teams) > 1
+        if isinstance(self.format, Duel) and not rivals:
+            return self.format.model_copy(update={"alone": True})
         if self.format is not None:
             return self.format
-        if len(spec.teams) > 1:
+        if rivals:
             return RoundRobin(blocks=self.blocks)
         return CrossPlay(blocks=self.blocks, alone=len(spec.seats) == 1)
 
@@ -121,6 +125,9 @@ class LeagueSettings(Settings):
     greedy_exams: bool = Field(default=True, description="snapshots take their best action in exams")
     window: int = Field(2, ge=1, description="task k may depend on results up to k - window")
     workers: int = Field(2, ge=1, description="worker processes")
+    sinks: tuple[SinkName, ...] = Field(
+        (), description="where figures go besides ledger and metrics.jsonl: tensorboard, wandb, mlflow"
+    )
     tournament: TournamentSettings | None = Field(
         None, description="the tournament at the end; none: no tournament"
     )

@@ -16,7 +16,7 @@ from league.durable import HALF
 from league.executor import Executor, InlineExecutor, ProcessExecutor
 from league.external import Externals, WithExternals
 from league.findings import Findings, conclude
-from league.formats import CrossPlay, Scenarios
+from league.formats import Scenarios, by_scores
 from league.leaders import Leaders
 from league.player import Player
 from league.requests import Requests
@@ -24,6 +24,7 @@ from league.review import is_snapshot, review, snapshot_label
 from league.runs import REPORT, Run
 from league.schedule import Done, drive
 from league.selfplay import Candidate, SelfPlay, scripted_player
+from league.sinks import Sinks
 from league.tasks import TrainTask
 from league.team_findings import TeamFindings, conclude_team
 from league.workshop import SNAPSHOTS
@@ -84,6 +85,7 @@ class League:
         self.selfplay = SelfPlay(settings, self.spec)
         self.contest: Contest | None = None
         self._metrics: list[dict[str, Any]] = []
+        self._sinks = Sinks(settings.sinks, self.folder, settings.name)
         self._tasks = self._recalled = self._matches = 0
         self._leaders: Leaders | None = None
 
@@ -121,7 +123,7 @@ class League:
             self._run.ledger,
             self.settings.name,
             rules.anchors,
-            by_scores=isinstance(plan.form, CrossPlay | Scenarios),
+            by_scores=by_scores(plan.form),
         )
         executor = WithExternals(self._executor, self.folder, lambda: self._open_gateway(rules))
         try:
@@ -153,7 +155,7 @@ class League:
             plan.gone,
             plan.rounds,
         )
-        if isinstance(plan.form, CrossPlay | Scenarios):
+        if by_scores(plan.form):
             return conclude_team(*given)
         findings = conclude(*given)
         self._run.ledger.keep_fit(self.settings.name, "tournament", findings.standings)
@@ -178,8 +180,9 @@ class League:
         return [self._named(name) for name in form.background] if isinstance(form, Scenarios) else []
 
     def close(self) -> None:
-        """End workers, and let others write in the folder."""
+        """End workers and sinks, and let others write in the folder."""
         self._executor.close()
+        self._complain(self._sinks.close())
         self._run.close()
 
     def __enter__(self) -> Self:
@@ -243,7 +246,13 @@ class League:
         self._tell_recalled()
         if isinstance(done.task, TrainTask):
             self._run.write_metrics(self._metrics)
+            self._sinks.put(done.result["metrics"])
+        self._complain(self._sinks.complaints())
         self._told(self._progress(done.index, _line(done, self.selfplay)))
+
+    def _complain(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._told(Progress(self._tasks, line))
 
     def _progress(self, task: int, line: str) -> Progress:
         if self.contest is None or self._leaders is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from agents import load_snapshot, make_policy, scripted_names
 from agents.snapshot import read as read_snapshot
-from league.formats import CrossPlay, Scenarios
+from league.formats import CrossPlay, Scenarios, by_scores
 from marl.errors import ConfigError, SnapshotError, UnknownNameError
 from marl.loading import build
 
@@ -78,18 +78,18 @@ def _review_gate(where: str, gate: Gate, spec: Spec) -> None:
 def _review_form(settings: LeagueSettings, rules: TournamentSettings, spec: Spec) -> None:
     """Whether the format fits the arena: who is judged by scores has no ratings, and the other way round."""
     form, where = rules.form(spec), f"league {settings.name}: tournament"
-    by_scores = isinstance(form, CrossPlay | Scenarios)
-    if len(spec.teams) < 2 and not by_scores and rules.format is not None:
+    scored = by_scores(form)
+    if len(spec.teams) < 2 and not scored and rules.format is not None:
         raise ConfigError(
             f"{where}.format",
             got=f"{rules.format.kind} in {spec.arena}, in which all seats are one side",
             expected="cross_play or scenarios, which go by scores",
             remedy="Name no format: cross_play is what is played then.",
         )
-    if len(spec.teams) > 1 and isinstance(form, CrossPlay):
+    if len(spec.teams) > 1 and scored and not isinstance(form, Scenarios):
         raise ConfigError(
             f"{where}.format",
-            got=f"cross_play in {spec.arena}",
+            got=f"cross_play, or a duel alone, in {spec.arena}",
             expected="an arena in which all are one side",
         )
     if len(spec.seats) == 1 and isinstance(form, CrossPlay) and not form.alone:
@@ -97,7 +97,7 @@ def _review_form(settings: LeagueSettings, rules: TournamentSettings, spec: Spec
             f"{where}.format", got=f"pairs in {spec.arena}, which has one seat", expected="alone = true"
         )
     rated = {name: getattr(rules, name) for name in ("anchors", "must_beat") if getattr(rules, name)}
-    if by_scores and rated:
+    if scored and rated:
         raise ConfigError(
             f"{where}.{min(rated)}", got="players named", expected="none: scores are compared, not ratings"
         )

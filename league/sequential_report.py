@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from league.brownian import estimate
 from league.formats.duel import Duel
-from league.formats.meeting import Round, every
+from league.formats.meeting import Round
 
 _WORDS = {
     "better": "{candidate} is better than {champion}",
@@ -55,7 +55,7 @@ class DuelVerdict:
 def verdict_of(duel: Duel, rounds: Sequence[Round]) -> DuelVerdict:
     """The verdict from all rounds; blocks after the decision do not count."""
     look = duel.look(rounds)
-    values = [value for met in every(rounds) for value in met.values][: look.blocks]
+    values = duel.values(rounds)[: look.blocks]
     counts = Counter(values)
     found = None
     if duel.model == "logistic" and len(counts) > 1:

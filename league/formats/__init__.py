@@ -20,12 +20,14 @@ __all__ = [
     "FORMATS",
     "AnyFormat",
     "CrossPlay",
+    "Duel",
     "Format",
     "Meeting",
     "Met",
     "Place",
     "Round",
     "Scenarios",
+    "by_scores",
     "conclude",
     "places",
     "walkover",
@@ -61,3 +63,8 @@ FORMATS = {
     "swiss": Swiss,
 }
 """Name to settings."""
+
+
+def by_scores(form: Format) -> bool:
+    """Whether scores are compared, not ranks: who is judged so has no rating."""
+    return isinstance(form, CrossPlay | Scenarios) or (isinstance(form, Duel) and form.alone)

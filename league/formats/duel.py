@@ -1,4 +1,8 @@
-"""A duel: the first entrant against the second, by batches of blocks, until a sequential test has decided."""
+"""A duel: the first entrant against the second, by batches of blocks, until a sequential test has decided.
+
+Where all seats are one side nobody meets: each plays alone on the same seeds, and has the point of a seed if
+its score is the higher one.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ class Duel(Settings):
         8, ge=1, description="blocks that are played at once; those after the decision do not count"
     )
     most: int = Field(5000, ge=1, description="blocks after which it stays open")
+    alone: bool = Field(default=False, description="by scores on the same seeds: so where all are one side")
 
     def hypotheses(self) -> Hypotheses:
         """What is tested."""
@@ -32,17 +37,28 @@ class Duel(Settings):
 
     def look(self, rounds: Sequence[Round]) -> Look:
         """What the test says so far, looking after every block."""
-        test = SequentialTest(self.hypotheses())
-        for met in every(rounds):
-            test.take(met.values)
-        return test.look
+        return SequentialTest(self.hypotheses(), 1 if self.alone else 2).take(self.values(rounds))
+
+    def values(self, rounds: Sequence[Round]) -> list[float]:
+        """What the first entrant got of each block, in their order; alone: of each seed that both played."""
+        if not self.alone:
+            return [value for met in every(rounds) for value in met.values]
+        paired = [
+            (met.by_seed[seed], other.by_seed[seed])
+            for met, other in rounds
+            for seed in met.by_seed
+            if seed in other.by_seed
+        ]
+        return [0.5 + ((one > two) - (one < two)) / 2 for one, two in paired]
 
     def next_round(
         self, entrants: Sequence[str], gone: frozenset[str], rounds: Sequence[Round]
     ) -> tuple[Meeting, ...]:
         """The next batch; none once it is decided."""
-        played = sum(met.meeting.blocks for met in every(rounds))
+        played = sum(met[0].meeting.blocks for met in rounds)
         left = min(self.batch, self.most - played)
         if gone or len(entrants) < 2 or left <= 0 or self.look(rounds).status != "open":
             return ()
-        return (Meeting((entrants[0], entrants[1]), left, f"blocks {played + 1} to {played + left}"),)
+        one, two = entrants[:2]
+        tables = ((one, one), (two, two)) if self.alone else ((one, two),)
+        return tuple(Meeting(table, left, f"blocks {played + 1} to {played + left}") for table in tables)

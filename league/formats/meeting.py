@@ -40,14 +40,15 @@ class Meeting:
 class Met:
     """How a meeting ended: each player's share of the points, 0 to 1, and its mean score.
 
-    `values` is what the first player got, block by block. `walkover`: it was not played, since some of its
-    players are gone; those that are not have won.
+    `values` is what the first player got, block by block, and `by_seed` its mean score. `walkover`: it was
+    not played, since some of its players are gone; those that are not have won.
     """
 
     meeting: Meeting
     points: Mapping[str, float]
     scores: Mapping[str, float] = field(default_factory=dict)
     values: tuple[float, ...] = ()
+    by_seed: Mapping[int, float] = field(default_factory=dict)
     walkover: bool = False
 
 
@@ -75,9 +76,10 @@ def conclude(meeting: Meeting, blocks: Iterable[BlockResult]) -> Met:
     """
     points: dict[str, list[float]] = defaultdict(list)
     scores: dict[str, list[float]] = defaultdict(list)
-    values = []
+    values, by_seed = [], {}
+    first = meeting.players[0]
     for block in counted(blocks):
-        start = len(points[meeting.players[0]])
+        start = len(points[first])
         for match in block.matches:
             won: dict[str, list[float]] = defaultdict(list)
             for a, b, points_a, _ in meetings(match, block.plan.teams):
@@ -88,12 +90,14 @@ def conclude(meeting: Meeting, blocks: Iterable[BlockResult]) -> Met:
                 if own:
                     scores[player].append(sum(own) / len(own))
                     points[player].append(_mean(won.get(player, [0.5])))
-        values.append(_mean(points[meeting.players[0]][start:]))
+        values.append(_mean(points[first][start:]))
+        by_seed[block.plan.seed] = _mean(scores[first][start:])
     return Met(
         meeting,
         {player: _mean(points[player] or [0.5]) for player in meeting.players},
         {player: _mean(own) for player, own in scores.items()},
         tuple(values),
+        by_seed,
     )
 
 

@@ -29,6 +29,7 @@ from marl.loading import ArenaRef, build
 
 Make = Callable[..., BlockResult]
 ROCK, PAPER = "tests.league.toys:rock", "tests.league.toys:paper"
+COOPERATE = "agents.scripted.matrix:cooperate"
 
 
 def _settings(**tournament: Any) -> LeagueSettings:
@@ -237,3 +238,16 @@ def test_a_comparison_stops_as_soon_as_it_knows() -> None:
     assert found["status"] == "open"
     assert found["blocks"] == 60
     assert found["elo"] is not None
+
+
+def test_partners_are_compared_by_scores_on_the_same_seeds() -> None:
+    """Who plays both seats better has the point of a seed; equal scores are halves, and decide nothing."""
+    words = ["compare", "climbing", COOPERATE, "random", "--set", "options.steps=3", "--json"]
+    found = json.loads(_run(*words).stdout)
+    assert found["status"] == "better"
+    assert found["blocks"] < 60
+    assert found["mean"] > 0.9
+    same = ["compare", "climbing", COOPERATE, "tests.league.toys:rock", "--most", "40", "--json"]
+    found = json.loads(_run(*same).stdout)
+    assert found["mean"] == 0.5
+    assert found["status"] in {"not better", "open"}

@@ -49,7 +49,6 @@ def duel(tmp_path: Path) -> Path:
         (["league", "run", "none.toml"], ["none.toml", "no such file"]),
         (["tournament", "run", "biased_rps", "random", "rok"], ["player", "'rok'", "random"]),
         (["tournament", "run", "biased_rps", "random"], ["two players"]),
-        (["compare", "identity", "random", "tests.league.toys:rock"], ["one side"]),
     ],
     ids=lambda value: " ".join(value) if value and " " not in value[0] else "",
 )
