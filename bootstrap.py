@@ -40,7 +40,7 @@ PEER_LISTS = ROOT / "tests" / "bench" / "peers"
 CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis")
 LEFTOVERS = (".venv", ".venv-peers", *CACHES)
 
-EXTRAS = "torch,onnx,physics,supersuit,video,data,web,postgres,test"
+EXTRAS = "torch,onnx,physics,supersuit,tensorboard,video,data,web,postgres,test"
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["marl", "league", "run", "demo"]],

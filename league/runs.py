@@ -147,6 +147,7 @@ def _write_settings(folder: Path, settings: LeagueSettings, text: str, *, begun:
 
 _FREE: dict[str, Any] = {
     "workers": True,
+    "sinks": True,
     "pool": {"hosts"},
     "tournament": {"external": {"__all__": {"command", "wait_s"}}, "gateway": {"bind"}},
 }
