@@ -1,4 +1,4 @@
-"""A learner that plays all seats of an arena in this process: collect, update, look at scores and policy."""
+"""A learner that plays in an arena in this process: collect, update, look at scores and policy."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from marl.rng import seed_of
 from marl.spec import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from marl.fragment import Fragment
+    from marl.policy import Policy
 
-ME = "learner"
+ME, OTHERS = "learner", "others"
 
 
 class Practice:
-    """`run(updates)` trains; `last` are the metrics of the last update, `fragments` what it learned from."""
+    """`run(updates)` trains; `last` are the metrics of the last update, `fragments` what it learned from.
+
+    The learner plays all seats; or those of `roles`, and `others`, which stays as it is, all the rest.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,8 @@ class Practice:
         options: Mapping[str, Any] | None = None,
         copies: int = 32,
         rollout: int = 16,
+        roles: Sequence[str] = (),
+        others: Policy | None = None,
     ) -> None:
         torch.set_num_threads(1)
         self._ref = ArenaRef(full_spec(arena), dict(options or {}))
@@ -46,9 +52,13 @@ class Practice:
         pool = LocalPool([build(self._ref)], copies)
         self.spec = pool.spec
         made = learner_class(learner)
-        self.learner = made(self.spec, made.Settings.read(learner, settings), seed)
+        self.learner = made(self.spec, made.Settings.read(learner, settings), seed, roles)
         players = {ME: Player(self.learner.policy, record=True)}
         self._lineup = dict.fromkeys(self.spec.seats, ME)
+        if others is not None:
+            players[OTHERS] = Player(others)
+            own = [seat for name in roles for seat in self.spec.role(name).seats]
+            self._lineup |= {seat: OTHERS for seat in self.spec.seats if seat not in own}
         self._play = Play(pool, self._match, players, want_state=self.learner.want_state)
         self.fragments: list[Fragment] = []
         self.last: dict[str, float] = {}
