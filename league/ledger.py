@@ -78,6 +78,7 @@ class Ledger:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._where = f"ledger {schema.shown(engine.url)}"
+        self._shared: sa.Connection | None = None
 
     @classmethod
     def open(cls, where: str | Path, *, create: bool = True) -> Self:
@@ -153,6 +154,19 @@ class Ledger:
                 connection, schema.training, [row for entry in new for row in rows.training_rows(entry)]
             )
             return len(new)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that is written within is recorded in one transaction: nothing, where any of it is refused.
+
+        For one thread, and not within itself.
+        """
+        with self._transaction(writes=True) as connection:
+            self._shared = connection
+            try:
+                yield
+            finally:
+                self._shared = None
 
     def note(self, run: str, event: str, detail: Mapping[str, Any]) -> None:
         """Add a line to the audit trail: what a person may ask about later, and nothing is computed from."""
@@ -276,6 +290,9 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        if self._shared is not None:
+            yield self._shared
+            return
         try:
             with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
                 yield connection
@@ -356,5 +373,5 @@ class Ledger:
                 f"{self._where}, {what}",
                 got=f"content {digest}",
                 expected=f"content {known}, which is recorded",
-                remedy="What is written is never changed; use another name or run.",
+                remedy="What is written is never changed. Runs are told apart by name (--set name=NAME).",
             )

@@ -93,8 +93,14 @@ def export(ledger: Ledger) -> Iterator[str]:
 def read_in(ledger: Ledger, lines: Iterable[str]) -> int:
     """Read exported lines into a ledger; returns how many blocks were new. What is there already stays.
 
-    Raises LedgerError for lines that are none of an export, and where both ledgers say different things.
+    Raises LedgerError for lines that are none of an export, and where both ledgers say different things; then
+    the ledger is as it was: blocks of two runs under one name would be rated together.
     """
+    with ledger.together():
+        return _read_in(ledger, lines)
+
+
+def _read_in(ledger: Ledger, lines: Iterable[str]) -> int:
     blocks: list[BlockResult] = []
     players: list[Player] = []
     known: dict[str, list[tuple[str, dict[str, Any]]]] = {}

@@ -55,7 +55,7 @@ def load(prices: str, columns: Sequence[str] = ("close",)) -> list[Series]:
     if kind == "csv" and rest:
         path = Path(rest)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin it with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"prices {prices!r}", got=str(error), expected="a CSV file that can be read"

@@ -78,7 +78,8 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code in {_SIGNALLED + number for number in _ENDING}:
             sys.stderr.write(
-                "marl: interrupted; what a run has finished is recorded, and `marl league resume` goes on.\n"
+                "marl: interrupted; in a run's folder all that was finished is recorded, and "
+                "`marl league resume` goes on.\n"
             )
         raise
 

@@ -72,6 +72,7 @@ def plan(
     from league.formats.round_robin import Gauntlet, RoundRobin
     from league.league import settings_of_tournament
     from league.review import review
+    from marl.errors import ConfigError
     from marl.settings import override
 
     values = settings_of_tournament(arena, players, blocks=blocks)
@@ -82,6 +83,8 @@ def plan(
     assert settings.tournament is not None  # it was put in
     rules = settings.tournament.form(spec)
     meetings = rules.next_round(players, frozenset(), [])
+    if not meetings:
+        raise ConfigError("tournament.format", got=repr(rules), expected="settings by which somebody meets")
     if as_json:
         print_json([meeting.to_json() for meeting in meetings])
         return

@@ -165,6 +165,21 @@ def test_ledgers_are_merged_unless_they_contradict(ledger: Ledger, tmp_path: Pat
             merge(ledger, bad)
 
 
+def test_a_refused_merge_leaves_nothing(ledger: Ledger, tmp_path: Path, duel: Make) -> None:
+    """Another run of the same name is refused at its task, and neither its blocks nor its players stay."""
+    ledger.commit_task(TaskRecord("again", 0, "play", "one", {}))
+    before = list(export(ledger))
+    with Ledger.open(tmp_path / "other.db") as other:
+        player = Player("stranger", "scripted", "stranger")
+        block = duel("stranger", "b", 1, 1, run="again", purpose="tournament", position=77)
+        other.commit_task(TaskRecord("again", 0, "play", "two", {}), [block], players=[*PLAYERS, player])
+        with pytest.raises(LedgerError, match=r"task 0 of run again.*--set name=NAME"):
+            merge(ledger, other)
+    assert list(export(ledger)) == before
+    ledger.commit([duel("a", "b", 1, 1, run="afterwards")])
+    assert "afterwards" in ledger.runs()
+
+
 def test_damage_is_found(file: Ledger, tmp_path: Path) -> None:
     """A changed score, a changed total: `check` names the block and the table."""
     assert check(file) == []

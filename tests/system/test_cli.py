@@ -253,3 +253,11 @@ def test_join(tmp_path: Path, face: str) -> None:
     assert "goodbye" in said_by_guest
     rows = {row["player"]: row for row in trace(tmp_path / "run")["standings"]["standings"]["rows"]}
     assert rows["guest"]["blocks"] == 9
+
+
+def test_a_plan_in_which_nobody_meets_is_a_usage_error(cli: Cli) -> None:
+    """A budget that pays for no meeting: one sentence that names the format and its settings."""
+    words = ["tournament", "plan", "prisoners_dilemma", "random", "agents.scripted.matrix:defect"]
+    done = cli(*words, "--format", "adaptive", "--set", "tournament.format.budget=1")
+    assert done.code == 2
+    done.one_error("tournament.format", "budget=1")

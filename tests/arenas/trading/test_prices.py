@@ -44,6 +44,13 @@ def test_faults_of_a_csv_file_are_named_with_their_line(tmp_path: Path, text: st
     assert "mine.csv" in str(caught.value)
 
 
+def test_a_spreadsheets_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    """Excel's "CSV UTF-8" begins with U+FEFF, in front of the first column's name."""
+    path = tmp_path / "excel.csv"
+    path.write_text(HEAD + ROWS, encoding="utf-8-sig")
+    assert load(f"csv:{path}")[0].dates[0].startswith("2020")
+
+
 def test_unreadable_file_unknown_kind_and_ticker(tmp_path: Path) -> None:
     """No such file, an unknown kind of prices, and an unknown ticker each have their clear error."""
     with pytest.raises(ConfigError, match="can be read"):
