@@ -6,7 +6,7 @@ Axes: T own decisions, R rows, P models, C cuts, F features, S state, M memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from marl.spec import Role
 
 
+Weigh = Literal["standardised", "advantage", "return"]
+
+
 @dataclass
 class Seen:
     """A fragment's observations as scaled inputs. `central`: those of a critic that sees the state."""
@@ -45,7 +48,7 @@ class Seen:
 
 @dataclass
 class Judged:
-    """What decisions were worth: standardised advantages, normalised targets, and which of them teach."""
+    """What decisions were worth: advantages as `weigh` has them, normalised targets, and which teach."""
 
     advantage_TR: NDArray[np.float32]
     target_TR: NDArray[np.float32]
@@ -161,7 +164,9 @@ class ActorCritic:
         value = value * self.values.std.astype(np.float32)[model] + self.values.mean.astype(np.float32)[model]
         return value[: length * width].reshape(length, width), value[length * width :]
 
-    def judge(self, fragment: Fragment, seen: Seen, gamma: float, lam: float) -> Judged:
+    def judge(
+        self, fragment: Fragment, seen: Seen, gamma: float, lam: float, weigh: Weigh = "standardised"
+    ) -> Judged:
         """Estimate advantages, and take the returns into the value scale; the critic answers as before.
 
         DivergenceError where returns are not finite; nothing has changed then.
@@ -188,8 +193,10 @@ class ActorCritic:
         mean_P, std_P = self.values.mean.astype(np.float32), self.values.std.astype(np.float32)
         # rounding of values of this size is no advantage
         least_P = np.float32(1e-5) * (np.abs(mean_P) + std_P)
+        if weigh == "standardised":
+            advantage = standardised(advantage, learnable, model_R, least_P)
         return Judged(
-            standardised(advantage, learnable, model_R, least_P),
+            target if weigh == "return" else advantage,
             (target - mean_P[model_R]) / std_P[model_R],
             learnable,
             {

@@ -1,5 +1,7 @@
 """PPO (Schulman et al. 2017): clipped surrogate, GAE, masks, memory, a local or a central critic.
 
+One epoch of one minibatch is the plain policy gradient: A2C, or REINFORCE with `lam = 1, weigh = "return"`.
+
 Settings, fragment to batch, update, loss: read it top to bottom. Axes: T own decisions, R rows, P models, C
 cuts, N units of a batch and U of a minibatch (single decisions; with memory whole rows, (R, T)), F features,
 M memory, A and K as in `agents.distributions`.
@@ -16,7 +18,7 @@ import torch
 from pydantic import Field
 
 from agents import checkpoint, snapshot
-from agents.actorcritic import ActorCritic
+from agents.actorcritic import ActorCritic, Weigh
 from agents.adam import Adam
 from agents.distributions import evaluate
 from agents.frozen import write_policy
@@ -72,6 +74,11 @@ class PPOSettings(Settings):
     )
     gamma: float = Field(0.99, ge=0, le=1, description="discount of one own decision")
     lam: float = Field(0.95, ge=0, le=1, description="GAE's lambda")
+    weigh: Weigh = Field(
+        "standardised",
+        description="decisions by their advantages with mean 0 and spread 1, by advantages in units of the "
+        "reward, or by returns without a baseline",
+    )
     clip: float = Field(0.2, gt=0, description="how far the ratio may leave 1")
     epochs: int = Field(4, ge=1, description="passes over a fragment")
     minibatch: int = Field(4096, ge=1, description="decisions of a minibatch, for each model")
@@ -174,7 +181,7 @@ class PPO:
     def _ready(self, part: ActorCritic, fragment: Fragment) -> tuple[_Batch, dict[str, float]]:
         s = self.settings
         seen = part.see(fragment)
-        judged = part.judge(fragment, seen, s.gamma, s.lam)
+        judged = part.judge(fragment, seen, s.gamma, s.lam, s.weigh)
 
         def units(array: NDArray[Any] | Tensor) -> Tensor:
             tensor = torch.as_tensor(array)
