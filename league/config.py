@@ -13,6 +13,7 @@ from league.curriculum import Curriculum, Stage
 from league.formats import AnyFormat, CrossPlay, Duel, Format
 from league.formats.round_robin import RoundRobin
 from league.sinks import SinkName
+from league.tasks import PoolPlan
 from league.tuning import AUTO, NONE, tuned
 from marl.errors import UnknownNameError
 from marl.loading import ArenaRef
@@ -31,9 +32,12 @@ class PoolSettings(Settings):
 
     copies: int = Field(64, ge=1, description="copies of the arena in all")
     groups: int = Field(2, ge=1, description="groups stepped in turn, so that acting and stepping overlap")
-    hosts: int | Literal["auto"] = Field(
-        1, description="environment processes; 0: in the worker itself; auto: measured"
+    hosts: int | Literal["auto"] | tuple[str, ...] = Field(
+        1,
+        description="environment processes; 0: in the worker itself; auto: measured; or addresses of slots "
+        "of `marl host`",
     )
+    keys: str | None = Field(None, description="folder with the owner's half of the keys of those slots")
 
 
 class LearnerSettings(Settings):
@@ -136,11 +140,18 @@ class LeagueSettings(Settings):
     def _fits(self) -> LeagueSettings:
         if self.stages:
             Curriculum(stages=self.stages)
+        if isinstance(self.pool.hosts, tuple) and self.workers > 1:
+            raise ValueError("addresses in pool.hosts need workers = 1: a slot of `marl host` has one owner")
         return self
 
     def ref(self) -> ArenaRef:
         """The arena that all stages share."""
         return ArenaRef(full_spec(self.arena), self.options, self.capacity, self.wrap)
+
+    def pool_plan(self) -> PoolPlan:
+        """Where its matches are played."""
+        pool = self.pool
+        return PoolPlan(self.ref().to_json(), pool.copies, pool.groups, pool.hosts, pool.keys)
 
     def stage_options(self, stage: Stage) -> dict[str, Any]:
         """The arena options of a stage."""

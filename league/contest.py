@@ -11,7 +11,7 @@ import numpy as np
 from league.block import BlockPlan, BlockResult, plan_block
 from league.conduct import Conduct
 from league.formats import Format, Meeting, Met, conclude, walkover
-from league.tasks import PlayTask, PoolPlan, Task
+from league.tasks import PlayTask, Task
 from marl.rng import seed_of
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class Contest:
         self._met: Counter[tuple[frozenset[str], str]] = Counter()
         self._entered: set[str] = set()
         self._planned = self._matches = 0
-        pool = settings.pool
-        self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
+        self._pool = settings.pool_plan()
 
     @property
     def entrants(self) -> list[Player]:

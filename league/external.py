@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -149,7 +150,9 @@ class WithExternals:
         """Keep a task with an external player until its result is asked for."""
         if isinstance(task, PlayTask) and any(player.kind == "external" for player in task.players):
             number = -len(self._tasks) - 1
-            self._tasks[number] = task
+            # slots elsewhere are the workers'
+            elsewhere = not isinstance(task.pool.hosts, int | str)
+            self._tasks[number] = replace(task, pool=replace(task.pool, hosts=1)) if elsewhere else task
             return number
         return self._inner.submit(task)
 

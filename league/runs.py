@@ -148,7 +148,7 @@ def _write_settings(folder: Path, settings: LeagueSettings, text: str, *, begun:
 _FREE: dict[str, Any] = {
     "workers": True,
     "sinks": True,
-    "pool": {"hosts"},
+    "pool": {"hosts", "keys"},
     "tournament": {"external": {"__all__": {"command", "wait_s"}}, "gateway": {"bind"}},
 }
 """Settings that results do not depend on."""

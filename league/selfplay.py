@@ -12,7 +12,7 @@ from league.curriculum import Stage, Verdict, exam_opponents, judge
 from league.matchmaking import pfsp
 from league.online import OnlineRatings
 from league.player import Player
-from league.tasks import PlayTask, PoolPlan, Task, TrainTask
+from league.tasks import PlayTask, Task, TrainTask
 from marl.rng import seed_of
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class SelfPlay:
         self._trained = 0
         self._wins: dict[str, list[float]] = {}
         self._online = OnlineRatings()
-        pool = settings.pool
-        self._pool = PoolPlan(settings.ref().to_json(), pool.copies, pool.groups, pool.hosts)
+        self._pool = settings.pool_plan()
 
     @property
     def champion(self) -> Candidate:

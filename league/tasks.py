@@ -6,7 +6,7 @@ it can be run anywhere, run again, and checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,16 +17,17 @@ from marl.spec import content_hash
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """Where copies run: what results depend on (`copies`, `groups`) and what they do not (`hosts`)."""
+    """Where copies run: results depend on `copies` and `groups`, and not on `hosts` and their `keys`."""
 
     arena: Mapping[str, Any]
     copies: int
     groups: int
-    hosts: int | Literal["auto"]
+    hosts: int | Literal["auto"] | Sequence[str]
+    keys: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {"arena": dict(self.arena), "copies": self.copies, "groups": self.groups, "hosts": self.hosts}
+        return {**vars(self), "arena": dict(self.arena)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ Task = TrainTask | PlayTask
 def task_hash(task: Task) -> str:
     """Content hash of what the result depends on: where the copies run is not part of it."""
     data = task.to_json()
-    del data["pool"]["hosts"]
+    del data["pool"]["hosts"], data["pool"]["keys"]
     return content_hash(data)
 
 

@@ -74,10 +74,16 @@ class Workshop:
     def _pool(self, plan: PoolPlan) -> tuple[ArenaPool, Variants]:
         key = content_hash(plan.to_json())
         if key not in self._pools:
-            while len(self._pools) >= _POOLS_OPEN:
+            # a slot of another machine serves one pool at a time
+            most = _POOLS_OPEN if isinstance(plan.hosts, int | str) else 1
+            while len(self._pools) >= most:
                 self._pools.popitem(last=False)[1][0].close()
             pool = make_pool(
-                ArenaRef.from_json(plan.arena), hosts=plan.hosts, copies=plan.copies, groups=plan.groups
+                ArenaRef.from_json(plan.arena),
+                hosts=plan.hosts,
+                copies=plan.copies,
+                groups=plan.groups,
+                keys=plan.keys,
             )
             self._pools[key] = (pool, Variants(pool))
         self._pools.move_to_end(key)

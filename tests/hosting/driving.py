@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
+from marl.hosting.keeper import Keeper
 from marl.loading import ArenaRef
 from marl.spec import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from marl.batch import ArenaPool
     from marl.frame import Frame
@@ -122,3 +127,39 @@ def descriptors() -> int:
     """How many descriptors this process has open, apart from those of forgotten objects."""
     gc.collect()
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def free_port(count: int = 1) -> int:
+    """A port on loopback that is free now, and so are the next ones."""
+    for _ in range(50):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        try:
+            for further in range(port, port + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", further))
+        except OSError:
+            continue
+        return port
+    pytest.fail("no free ports")
+
+
+@contextmanager
+def kept(slots: int = 1, keys: Path | None = None) -> Iterator[list[str]]:
+    """Slots of this machine, kept by a thread; gives their addresses."""
+    keeper = Keeper(f"tcp://127.0.0.1:{free_port(slots)}", slots, keys)
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(0.02):
+            keeper.look()
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    try:
+        yield keeper.endpoints
+    finally:
+        over.set()
+        thread.join()
+        keeper.close()

@@ -8,8 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from marl.hosting import HostPool
-from tests.hosting.driving import Driver, counter
-from tests.hosting.test_remote import free_port
+from tests.hosting.driving import Driver, counter, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,48 +21,11 @@ from marl.hosting.keys import load_keys, make_keys
 from marl.hosting.link import resolved
 from marl.loading import build
 from marl.spec import Ticket
-from tests.hosting.driving import Driver, counter, descriptors, history
+from tests.hosting.driving import Driver, counter, descriptors, free_port, history, kept
 from tests.hosting.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-def free_port(count: int = 1) -> int:
-    """A port on loopback that is free now, and so are the next ones."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        try:
-            for further in range(port, port + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", further))
-        except OSError:
-            continue
-        return port
-    pytest.fail("no free ports")
-
-
-@contextmanager
-def kept(slots: int = 1, keys: Path | None = None) -> Iterator[list[str]]:
-    """Slots of this machine, kept by a thread; gives their addresses."""
-    keeper = Keeper(f"tcp://127.0.0.1:{free_port(slots)}", slots, keys)
-    over = threading.Event()
-
-    def keep() -> None:
-        while not over.wait(0.02):
-            keeper.look()
-
-    thread = threading.Thread(target=keep)
-    thread.start()
-    try:
-        yield keeper.endpoints
-    finally:
-        over.set()
-        thread.join()
-        keeper.close()
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from league.ledger import Ledger
 from league.player import Player
 from league.schedule import Done, drive
 from league.tasks import PlayTask, PoolPlan, Task
+from marl.hosting.keys import make_keys
+from tests.hosting.driving import kept
 from tests.league.driving import assert_whole, carried_out, toy, trace
 
 
@@ -54,6 +56,14 @@ def test_processes_change_nothing(
     # Where processes are at work, the run's metrics say how they fare.
     figures = json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])
     assert ("host_0/wait_share" in figures) == (hosts > 0)
+
+
+def test_other_machines_change_nothing(reference: dict[str, Any], tmp_path: Path) -> None:
+    """A worker whose environments are stepped at addresses, with keys, gives the same league."""
+    host_half, owner_half = make_keys(tmp_path / "team")
+    with kept(2, host_half) as addresses:
+        where = (f"pool.hosts={json.dumps(addresses)}", f'pool.keys="{owner_half}"')
+        assert trace(carried_out(toy("workers=1", *where), tmp_path / "run", "process")) == reference
 
 
 class _Watched:

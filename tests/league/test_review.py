@@ -44,6 +44,7 @@ def _scene(focal: str, *background: str) -> str:
         (TOY, 'tournament.must_beat=["randm"]', UnknownNameError, ["must_beat", "'randm'", "random"]),
         (DUEL, 'tournament.must_beat=["random"]', ConfigError, ["must_beat", "stages"]),
         (DUEL, 'tournament.external=[{"name": "random"}]', ConfigError, ["random twice"]),
+        (TOY, 'pool.hosts=["tcp://a:7000"]', ConfigError, ["workers = 1"]),
         (TOY, 'player="random"', ConfigError, ["random twice"]),
         (TOY, 'stages.0.opponents.players=["randm"]', UnknownNameError, ["'randm'", "random"]),
         (TOY, 'stages.0.gate.against=["randm"]', UnknownNameError, ["'randm'", "random"]),
