@@ -1,9 +1,11 @@
 """The assembly arena: what scripted arms achieve in it, and what a step costs beside the engine alone.
 
-python tests/bench/assembly.py [--quick] [--json]
+python tests/bench/assembly.py [--quick] [--json] [--only PART ...] [--matches N]
 
 A bar in percent is that of the arena's data sheet; "at least" is what theirs means there. Speeds are beside
-the engine's own steps, timed inside the same run. panda-gym is measured where it is installed.
+the engine's own steps, timed inside the same run. panda-gym is measured where it is installed. Rows are told
+as they come. The whole takes some four minutes; `--only scripted controls oversize --matches 50` takes far
+longer.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import argparse
 import functools
 import importlib.util
 import itertools
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.spec import Ticket
 from tests.arenas.assembly.driving import ARENA, matches, random_moves
-from tests.bench.table import Row, in_turns, options, show
+from tests.bench.table import Row, in_turns, show
 
 SUCCESS: tuple[tuple[str, str, dict[str, Any], float], ...] = (
     ("S0 reach 1 cm", "reach", {"tolerance": 0.01}, 95),
@@ -64,6 +67,7 @@ CONTROLS = (
 )
 OVERSIZE = {"clearance": -0.001}
 COPIES = 4
+PARTS = ("speeds", "resets", "memory", "hosts", "peer", "scripted", "controls", "oversize")
 
 
 def share(player: str, name: str, changed: dict[str, Any], count: int) -> float:
@@ -72,24 +76,26 @@ def share(player: str, name: str, changed: dict[str, Any], count: int) -> float:
     return 100 * sum(outcome.success for outcome in made) / count
 
 
-def achieved(count: int, *, controls: int, oversize: int) -> list[Row]:
-    """Scripted arms, negative controls, and a peg too large for its hole."""
-    rows = []
+def scripted(count: int) -> Iterator[Row]:
+    """Scripted arms in all stages."""
     for work, name, changed, bar in SUCCESS:
         player = "classic" if name == "classic" else "scripted"
         found = share(player, name, changed, count)
-        rows.append(Row(f"scripted, {work}", f"at least ({count} matches)", bar, found, "% success", 1.0))
+        yield Row(f"scripted, {work}", f"at least ({count} matches)", bar, found, "% success", 1.0)
+
+
+def controls(count: int) -> Iterator[Row]:
+    """Players that must fail."""
     for player, bar, names in CONTROLS:
         for name in names:
-            found = 100 - share(player, name, {}, controls)
-            rows.append(
-                Row(f"{player}, {name}", f"at least ({controls} matches)", bar, found, "% failure", 1.0)
-            )
-    found = 100 - share("scripted", "insert", OVERSIZE, oversize)
-    rows.append(
-        Row("peg 1 mm larger than its hole", f"at least ({oversize} matches)", 100, found, "% failure", 1.0)
-    )
-    return rows
+            found = 100 - share(player, name, {}, count)
+            yield Row(f"{player}, {name}", f"at least ({count} matches)", bar, found, "% failure", 1.0)
+
+
+def oversize(count: int) -> Iterator[Row]:
+    """A peg too large for its hole."""
+    found = 100 - share("scripted", "insert", OVERSIZE, count)
+    yield Row("peg 1 mm larger than its hole", f"at least ({count} matches)", 100, found, "% failure", 1.0)
 
 
 def of_floor(name: str, changed: dict[str, Any], steps: int) -> tuple[float, float]:
@@ -140,9 +146,8 @@ def stepper(pool: Any) -> Callable[[], int]:  # noqa: ANN401  # a pool of whatev
     return step
 
 
-def speeds(steps: int) -> list[Row]:
+def speeds(steps: int) -> Iterator[Row]:
     """Share of the engine's own speed, in actions a second."""
-    rows = []
     for work, name, changed, bar in (
         ("1 Panda, lift, 12 substeps", "lift", {"arms": 1}, 0.9),
         ("2 Pandas, lift, 12 substeps", "lift", {}, 0.9),
@@ -155,11 +160,10 @@ def speeds(steps: int) -> list[Row]:
     ):
         found = [of_floor(name, changed, steps) for _ in range(3)]
         floor, ours = sorted(found, key=lambda pair: pair[1] / pair[0])[1]
-        rows.append(Row(work, "stepSimulation alone", floor, ours, "actions/s (CPU)", bar))
-    return rows
+        yield Row(work, "stepSimulation alone", floor, ours, "actions/s (CPU)", bar)
 
 
-def resets(count: int) -> list[Row]:
+def resets(count: int) -> Iterator[Row]:
     """Resets in a second; 2,000 are 0.5 ms each."""
     arena = Assembly(**preset("lift"))
     arena.reset(seed=0)
@@ -174,10 +178,8 @@ def resets(count: int) -> list[Row]:
     state = (world.q_NJ.copy(), world.width_N.copy(), world.part_K13[:, :7].copy())
     found = in_turns(5, lambda: by(lambda i: world.reset(*state)), lambda: by(lambda i: arena.reset(seed=i)))
     arena.close()
-    return [
-        Row("reset of the physics, 2 Pandas", "0.5 ms each", 2000.0, found[0], "resets/s", 1.0),
-        Row("reset of the arena, seeded, 2 Pandas", "0.5 ms each", 2000.0, found[1], "resets/s", 1.0),
-    ]
+    yield Row("reset of the physics, 2 Pandas", "0.5 ms each", 2000.0, found[0], "resets/s", 1.0)
+    yield Row("reset of the arena, seeded, 2 Pandas", "0.5 ms each", 2000.0, found[1], "resets/s", 1.0)
 
 
 MEASURE = """
@@ -197,9 +199,8 @@ print((resident() - before) / 8)
 """
 
 
-def memory() -> list[Row]:
+def memory() -> Iterator[Row]:
     """Resident memory of a further arena without pictures, as arenas in a GiB."""
-    rows = []
     for name in ("lift", "table"):
         said = subprocess.run(
             [sys.executable, "-c", MEASURE.format(root=ROOT, name=name)],
@@ -209,8 +210,7 @@ def memory() -> list[Row]:
         )
         each = float(said.stdout.split()[-1])
         work = f"a further client, {name} ({each:.0f} MiB)"
-        rows.append(Row(work, "45 MiB each", 1024 / 45, 1024 / each, "clients in a GiB", 1.0))
-    return rows
+        yield Row(work, "45 MiB each", 1024 / 45, 1024 / each, "clients in a GiB", 1.0)
 
 
 def hosted(hosts: int, copies: int, seconds: float) -> float:
@@ -228,16 +228,17 @@ def hosted(hosts: int, copies: int, seconds: float) -> float:
         pool.close()
 
 
-def scaling(seconds: float) -> list[Row]:
+def scaling(seconds: float) -> Iterator[Row]:
     """Two environment processes beside one."""
     one, two = in_turns(3, lambda: hosted(1, 8, seconds), lambda: hosted(2, 8, seconds))
-    return [Row("2 environment processes", "1 environment process", one, two, "actions/s", 1.8)]
+    yield Row("2 environment processes", "1 environment process", one, two, "actions/s", 1.8)
 
 
-def beside_panda_gym(steps: int) -> list[Row]:
+def beside_panda_gym(steps: int) -> Iterator[Row]:
     """One Panda that picks up a block: panda-gym's own pace, and ours with as many of the engine's steps."""
     if importlib.util.find_spec("panda_gym") is None:
-        return [Row("1 Panda, pick and place", "panda-gym is not installed", None, None, "engine steps/s")]
+        yield Row("1 Panda, pick and place", "panda-gym is not installed", None, None, "engine steps/s")
+        return
     import gymnasium
     import panda_gym  # noqa: F401  # registers its environments
 
@@ -266,26 +267,39 @@ def beside_panda_gym(steps: int) -> list[Row]:
         arena.close()
         return 24 * steps / spent
 
-    rows = []
     for work, name, peer in (
         ("1 Panda, reach, resets included", "reach", "PandaReach-v3"),
         ("1 Panda, block, resets included", "lift", "PandaPickAndPlace-v3"),
     ):
         found = in_turns(3, functools.partial(theirs, peer), functools.partial(ours, name))
-        rows.append(Row(work, f"panda-gym {peer}", found[0], found[1], "engine steps/s"))
-    return rows
+        yield Row(work, f"panda-gym {peer}", found[0], found[1], "engine steps/s")
 
 
 def main() -> None:
-    """Measure and print."""
-    asked = options(__doc__ or "")
+    """Measure, tell each row, and print them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter and rougher")
+    parser.add_argument("--json", action="store_true", help="rows as JSON")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
+    parser.add_argument("--matches", type=int, help="matches of a row of scripted arms or controls")
+    asked = parser.parse_args()
     quick = asked.quick
-    rows = speeds(60 if quick else 300)
-    rows += resets(100 if quick else 500)
-    rows += memory()
-    rows += scaling(2.0 if quick else 8.0)
-    rows += beside_panda_gym(100 if quick else 500)
-    rows += achieved(3 if quick else 50, controls=2 if quick else 50, oversize=4 if quick else 200)
+    matches_each = asked.matches or (2 if quick else 5)
+    parts: dict[str, Callable[[], Iterator[Row]]] = {
+        "speeds": lambda: speeds(60 if quick else 200),
+        "resets": lambda: resets(100 if quick else 500),
+        "memory": memory,
+        "hosts": lambda: scaling(2.0 if quick else 6.0),
+        "peer": lambda: beside_panda_gym(100 if quick else 500),
+        "scripted": lambda: scripted(matches_each),
+        "controls": lambda: controls(matches_each),
+        "oversize": lambda: oversize(4 * matches_each),
+    }
+    rows = []
+    for part in asked.only:
+        for row in parts[part]():
+            print(row, file=sys.stderr, flush=True)
+            rows.append(row)
     show(rows, as_json=asked.json)
 
 
