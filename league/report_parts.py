@@ -57,9 +57,8 @@ def frame(
     )
     notes = [f"Stage {name} was left without passing its gate." for name in selfplay.timed_out]
     notes += [
-        f"{player.name} came in over a socket and played fewer blocks."
-        for player in entrants
-        if player.kind == "external"
+        f"{entry.name} came in over a socket, for at most {entry.blocks} blocks of each meeting."
+        for entry in rules.external
     ]
     notes += forfeit_notes(blocks, names)
     notes += [f"{names[player]} left before the end: {why}." for player, why in gone.items()]

@@ -71,6 +71,8 @@ def test_comes_once_and_is_not_asked_again(agent: Path, tmp_path: Path) -> None:
     assert _visits(agent) == 1
     rows = {row["player"]: row for row in found["standings"]["standings"]["rows"]}
     assert rows["visitor"]["blocks"] == 3 * BLOCKS
+    report = (run / "report.html").read_text(encoding="utf-8")
+    assert f"visitor came in over a socket, for at most {BLOCKS} blocks of each meeting." in report
     pairs = {(pair["player"], pair["against"]): pair for pair in found["standings"]["head_to_head"]["pairs"]}
     paper, rock = "tests.league.toys:paper", "tests.league.toys:rock"
     assert pairs["visitor", paper]["mean"] == pairs[rock, paper]["mean"]
