@@ -183,7 +183,7 @@ class ActorCritic:
                 f"returns of role {self.role.name}",
                 got="numbers that are not finite",
                 expected="finite rewards and values",
-                remedy="Look for extreme rewards, or lower lr; the last checkpoint is kept.",
+                remedy="Look for extreme rewards, or lower lr.",
             )
         # what a fallback decided teaches nothing itself, but reward and value flow through it
         learnable = valid & (fragment.source_TR == POLICY)

@@ -231,7 +231,7 @@ class OffPolicy:
                 f"{self.name} on {self.spec.arena}, update {self.updates}",
                 got=str(numbers),
                 expected="finite losses and gradients",
-                remedy="Lower lr, or look for extreme rewards or observations; the last checkpoint is kept.",
+                remedy="Lower lr, or look for extreme rewards or observations.",
             )
         return numbers
 

@@ -238,7 +238,7 @@ class PPO:
                 f"ppo on {self.spec.arena}, role {part.role.name}, update {self.updates}",
                 got=str(dict(zip(FIGURES, figures.tolist(), strict=True))),
                 expected="finite losses and gradients",
-                remedy="Lower lr, or look for extreme rewards or observations; the last checkpoint is kept.",
+                remedy="Lower lr, or look for extreme rewards or observations.",
             )
         self._optimiser.step()
         return figures

@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
+from arenas.yardsticks import yardstick
 from league.ledger import TrainingRow
 from league.matches import Variants, play_blocks
 from league.matchmaking import OpponentMix, Pool, draw_lineup
 from league.replay import write_replays
 from league.tasks import PlayTask, PoolPlan, Task, TrainTask
-from marl.errors import LedgerError
+from marl.errors import DivergenceError, LedgerError
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.play import Match, Outcome, Play
@@ -143,22 +144,29 @@ class Workshop:
         play = Play(pool, _lineups(task, pool, variants), players, want_state=learner.want_state)
         tally = _Tally(task, pool.spec)
         metrics: list[dict[str, float]] = []
+        play.take_times()
         began_s = time.perf_counter()
         decided = 0
         while decided < task.steps:
             start_s = time.perf_counter()
             fragments = [f for f in play.collect(task.rollout) if f.player == task.player]
             collected_s = time.perf_counter()
-            figures = learner.update(fragments)
+            try:
+                figures = learner.update(fragments)
+            except DivergenceError as error:
+                raise _diverged(task, error, learner.decisions) from error
             learned_s = time.perf_counter()
             fresh = sum(fragment.decisions for fragment in fragments)
             decided += fresh
             figures |= tally.take(play.take_outcomes()) | pool.metrics()
+            span_s = max(learned_s - start_s, 1e-9)
+            figures |= {f"{part}_share": part_s / span_s for part, part_s in play.take_times().items()}
             figures |= {
                 "decisions": float(learner.decisions),
                 "play_s": collected_s - start_s,
                 "learn_s": learned_s - collected_s,
-                "decisions_per_s": fresh / max(learned_s - start_s, 1e-9),
+                "learn_share": (learned_s - collected_s) / span_s,
+                "decisions_per_s": fresh / span_s,
             }
             # a figure that is not finite says nothing, and the ledger's JSON has no word for it
             metrics.append({name: value for name, value in figures.items() if math.isfinite(value)})
@@ -171,6 +179,19 @@ class Workshop:
             "training": [asdict(row) for row in tally.rows()],
             "wall_s": time.perf_counter() - began_s,
         }
+
+
+def _diverged(task: TrainTask, error: DivergenceError, decisions: int) -> DivergenceError:
+    """The error, with the stage that it happened in and what is left to go on from."""
+    kept = "none: this was the first task"
+    if task.checkpoint is not None:
+        kept = f"{CHECKPOINTS}/{task.checkpoint} in the run's folder"
+    return DivergenceError(
+        f"{error.where}; stage {task.stage}, after {decisions:,} decisions",
+        got=error.got,
+        expected=error.expected,
+        remedy=f"{error.remedy} Last good checkpoint: {kept}.",
+    )
 
 
 def _lineups(task: TrainTask, pool: ArenaPool, variants: Variants) -> Schedule:
@@ -196,6 +217,7 @@ class _Tally:
 
     def __init__(self, task: TrainTask, spec: Spec) -> None:
         self._task, self._spec = task, spec
+        self._yardstick = yardstick(spec.arena, task.options)
         self._lineups: dict[str, tuple[Mapping[str, str], list[float], list[int]]] = {}
 
     def take(self, outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -218,8 +240,10 @@ class _Tally:
                 results[0 if own_scores[-1] > rival else 1 if own_scores[-1] == rival else 2] += 1
         if not own_scores:
             return {}
+        score = float(np.mean(own_scores))
         return {
-            "score": float(np.mean(own_scores)),
+            "score": score,
+            **({} if self._yardstick is None else {"score_share": self._yardstick.share(score)}),
             "match_steps": float(np.mean(steps)),
             "matches": float(len(steps)),
         }

@@ -7,6 +7,7 @@ Axes: B copies of a group, N seats of a role, R rows, K numbers of an action.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,6 +96,7 @@ class Play:
         self._length = 0
         self.steps = 0
         self.decisions = 0
+        self._times_s = dict.fromkeys(("act", "env", "wait"), 0.0)
         self._groups = [_Group(pool, g) for g in range(pool.groups)]
         for group in self._groups:
             group.orders.want_state.fill(want_state)
@@ -115,7 +117,7 @@ class Play:
         while active:
             still = []
             for group in active:
-                self._absorb(group, self._pool.receive(group.number))
+                self._absorb(group, self._receive(group))
                 if self._busy(group):
                     self._step(group)
                     still.append(group)
@@ -131,10 +133,10 @@ class Play:
         for t in range(steps):
             for group in self._groups:
                 if t:
-                    self._absorb(group, self._pool.receive(group.number))
+                    self._absorb(group, self._receive(group))
                 self._step(group, t)
         for group in self._groups:
-            self._absorb(group, self._pool.receive(group.number))
+            self._absorb(group, self._receive(group))
         return self._close_tapes()
 
     def take_outcomes(self) -> list[Outcome]:
@@ -143,12 +145,28 @@ class Play:
         self._outcomes.clear()
         return outcomes
 
+    def take_times(self) -> dict[str, float]:
+        """Seconds since the last call: of decisions (`act`), of steps here (`env`) or elsewhere (`wait`).
+
+        What is left of the wall time is bookkeeping.
+        """
+        times_s, self._times_s = self._times_s, dict.fromkeys(self._times_s, 0.0)
+        return times_s
+
     def _busy(self, group: _Group) -> bool:
         return any(match is not None for match in (*group.matches, *group.following))
 
     def _step(self, group: _Group, time: int = 0) -> None:
         self._decide(group, self._pool.frames[group.number], time)
+        began_s = perf_counter()
         self._pool.send(group.number)
+        self._times_s["env"] += perf_counter() - began_s
+
+    def _receive(self, group: _Group) -> Frame:
+        began_s = perf_counter()
+        frame = self._pool.receive(group.number)
+        self._times_s["wait"] += perf_counter() - began_s
+        return frame
 
     # what comes in
 
@@ -278,7 +296,9 @@ class Play:
                 name = self._cast.names[index - 1]
                 calls.append((name, self._call(group, frame, role, name, rows)))
                 asked.append(rows)
+        began_s = perf_counter()
         decisions = self._cast.act(calls)
+        self._times_s["act"] += perf_counter() - began_s
         for (name, call), rows, decision in zip(calls, asked, decisions, strict=True):
             self._apply(group, frame, name, rows, call, decision, time)
         if self._keep_actions:

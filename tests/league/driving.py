@@ -63,7 +63,8 @@ DUEL: dict[str, Any] = {
 }
 """A tournament of three scripted players: no torch, so that processes start at once."""
 
-_CLOCK = ("wall_s", "play_s", "learn_s", "decisions_per_s")
+_SHARES = ("act_share", "env_share", "wait_share", "learn_share")
+_CLOCK = ("wall_s", "play_s", "learn_s", "decisions_per_s", *_SHARES)
 
 
 def toy(*assignments: str, of: dict[str, Any] = TOY) -> LeagueSettings:

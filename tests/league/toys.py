@@ -6,9 +6,44 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field
+
+from marl.arena import Arena, Options, Step
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+
+class PaidOptions(Options):
+    """What a step pays."""
+
+    pay: float = Field(1.0, description="reward of a step")
+
+
+class Paid(Arena):
+    """Pays for nothing: too much for numbers of four bytes, once `pay` is large."""
+
+    Options = PaidOptions
+    options: PaidOptions
+    seats = ("worker_0",)
+    observation = spaces.Box(0, 1, (1,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 4
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """Always the same."""
+        return np.zeros(1, np.float32)
+
+    def advance(self, actions: Mapping[str, object]) -> Step:
+        """Pay."""
+        return Step(reward=self.options.pay)
 
 
 def rock(observation: NDArray[np.float32]) -> int:
