@@ -143,7 +143,10 @@ class _MaskedTurns(BaseWrapper[str, Any, Any]):
 
 
 def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a PettingZoo environment
-    """The environment inside SuperSuit wrappers, each "name:argument,argument", innermost first."""
+    """The environment inside SuperSuit wrappers, each "name:argument,argument", innermost first.
+
+    Wrappers that put many environments together are not among them: that is what pools do.
+    """
     try:
         import supersuit  # an extra
     except ModuleNotFoundError as error:
@@ -153,18 +156,20 @@ def wrapped(env: Any, names: Sequence[str]) -> Any:  # noqa: ANN401  # a Petting
     if masked:
         source = _UnmaskedTurns(env) if turns else _Unmasked(env)
     result = source
+    known = [name for name in dir(supersuit) if name[-1:].isdigit() and "vec" not in name]
     for entry in names:
         name, _, arguments = entry.partition(":")
-        known = [wrapper for wrapper in dir(supersuit) if wrapper[-1:].isdigit()]
         if name not in known:
             raise UnknownNameError("wrap", name, known)
         try:
             result = getattr(supersuit, name)(
                 result, *[_literal(text) for text in arguments.split(",") if text]
             )
-        except (TypeError, AssertionError) as error:
+        except (TypeError, ValueError, AssertionError) as error:
             raise SpecError(
-                f"wrap {entry!r}", got=str(error), expected="arguments that the wrapper takes"
+                f"wrap {entry!r}",
+                got=str(error) or "a refusal",
+                expected="arguments that the wrapper takes, for these spaces",
             ) from error
     if not masked:
         return result
