@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,56 +19,11 @@ import sqlalchemy as sa
 from league import migrations, rows, schema, totals
 from league.block import BlockResult
 from league.player import Player
+from league.records import Finished, TaskRecord, TrainingRow
 from marl.errors import LedgerError
-from marl.spec import content_hash
 
 if TYPE_CHECKING:
     from league.rating import Standings
-
-
-@dataclass(frozen=True)
-class TrainingRow:
-    """What a training task saw of one lineup, from its learner's side.
-
-    n matches, mean and M2 (sum of squared deviations) of its score, and wins, draws and losses against the
-    others.
-    """
-
-    player: str
-    lineup: Mapping[str, str]
-    stage: str
-    n: int
-    mean: float
-    m2: float
-    wins: int
-    draws: int
-    losses: int
-
-
-@dataclass(frozen=True)
-class TaskRecord:
-    """A finished task: its place in the run, what it was, the hash of its inputs, and its result."""
-
-    run: str
-    index: int
-    kind: str
-    hash: str
-    result: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished task with all that it found: recorded together, or not at all."""
-
-    task: TaskRecord
-    blocks: Sequence[BlockResult] = ()
-    training: Sequence[TrainingRow] = ()
-    players: Sequence[Player] = ()
-
-    @cached_property
-    def digest(self) -> str:
-        """Content hash of the task and what it trained on; blocks and players have their own."""
-        return content_hash([asdict(self.task), [asdict(row) for row in self.training]])
 
 
 class Ledger:
@@ -96,7 +50,8 @@ class Ledger:
             )
         ledger = cls(schema.connect(where))
         try:
-            ledger._check_schema(create=create)
+            with ledger._transaction(writes=create) as connection:
+                migrations.prepare(connection, ledger._where, create=create)
         except BaseException:
             ledger.close()
             raise
@@ -303,33 +258,6 @@ class Ledger:
                 expected="a data base that can be read and written",
                 remedy="Check path, rights, disk space and that it is a ledger.",
             ) from error
-
-    def _check_schema(self, *, create: bool) -> None:
-        with self._transaction(writes=create) as connection:
-            names = set(sa.inspect(connection).get_table_names())
-            if not names and create:
-                schema.metadata.create_all(connection)
-                connection.execute(schema.meta.insert(), {"key": "schema", "value": str(schema.VERSION)})
-                return
-            version = rows.find(connection, schema.meta.c.value, key="schema") if "meta" in names else None
-            if create and version is not None and int(version) < schema.VERSION:
-                version = str(migrations.upgrade(connection, int(version)))
-        if version is None:
-            raise LedgerError(
-                self._where,
-                got=f"tables {', '.join(sorted(names)) or '(none)'}",
-                expected="a ledger",
-                remedy="Give it an empty data base or file of its own.",
-            )
-        if int(version) != schema.VERSION:
-            raise LedgerError(
-                self._where,
-                got=f"schema {version}",
-                expected=f"schema {schema.VERSION}",
-                remedy="Upgrade this package."
-                if int(version) > schema.VERSION
-                else "Upgrade it with `marl ledger upgrade`.",
-            )
 
     def _insert_players(self, connection: sa.Connection, players: Sequence[Player]) -> None:
         for player in players:

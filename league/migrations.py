@@ -27,6 +27,34 @@ STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _totals}
 """From version to what leads to the next."""
 
 
+def prepare(connection: sa.Connection, where: str, *, create: bool) -> None:
+    """See to it that a data base is a ledger of this schema.
+
+    With `create` an empty one gets its tables, and an older one is upgraded. LedgerError for anything else.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    if not names and create:
+        schema.metadata.create_all(connection)
+        connection.execute(schema.meta.insert(), {"key": "schema", "value": str(schema.VERSION)})
+        return
+    found = rows.find(connection, schema.meta.c.value, key="schema") if "meta" in names else None
+    if found is None:
+        raise LedgerError(
+            where,
+            got=f"tables {', '.join(sorted(names)) or '(none)'}",
+            expected="a ledger",
+            remedy="Give it an empty data base or file of its own.",
+        )
+    version = int(found)
+    if create and version < schema.VERSION:
+        version = upgrade(connection, version)
+    if version != schema.VERSION:
+        remedy = (
+            "Upgrade this package." if version > schema.VERSION else "Upgrade it with `marl ledger upgrade`."
+        )
+        raise LedgerError(where, got=f"schema {version}", expected=f"schema {schema.VERSION}", remedy=remedy)
+
+
 def upgrade(connection: sa.Connection, version: int) -> int:
     """Take all steps from a version to this package's; returns the version reached."""
     while version < schema.VERSION:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from league.ledger import Finished, Ledger
+    from league.ledger import Ledger
+    from league.records import Finished
 
 T = TypeVar("T")
 _MOST = 64

@@ -14,7 +14,7 @@ from league.block import BlockPlan, BlockResult, MatchResult, SeatResult
 from marl.spec import content_hash
 
 if TYPE_CHECKING:
-    from league.ledger import Finished
+    from league.records import Finished
 
 _MANY = 500
 """Keys in one IN clause: data bases limit them."""

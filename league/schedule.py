@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from league.block import BlockResult
-from league.ledger import Finished, TaskRecord, TrainingRow
 from league.recorder import Recorder
+from league.records import Finished, TaskRecord, TrainingRow
 from league.tasks import Task, task_hash
 from marl.errors import RunError
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from league.config import LeagueSettings
-    from league.ledger import TrainingRow
+    from league.records import TrainingRow
     from league.schedule import Done
     from marl.spec import Spec
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from league import schema, totals
 from league.block import BlockResult
-from league.ledger import Ledger, TaskRecord, TrainingRow
+from league.ledger import Ledger
 from league.player import Player
+from league.records import TaskRecord, TrainingRow
 from marl.errors import LedgerError
 
 _BLOCKS_AT_ONCE = 500

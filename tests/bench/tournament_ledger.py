@@ -13,7 +13,8 @@ from league.config import LeagueSettings
 from league.contest import Contest
 from league.executor import ProcessExecutor
 from league.league import settings_of_tournament
-from league.ledger import Ledger, TaskRecord
+from league.ledger import Ledger
+from league.records import TaskRecord
 from league.review import review
 from league.schedule import Done, drive
 from league.selfplay import scripted_player

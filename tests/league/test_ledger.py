@@ -17,8 +17,9 @@ import sqlalchemy as sa
 
 from league import schema
 from league.block import BlockResult
-from league.ledger import Ledger, TaskRecord, TrainingRow
+from league.ledger import Ledger
 from league.player import Player
+from league.records import TaskRecord, TrainingRow
 from marl.errors import LedgerError
 
 Duel = Callable[..., BlockResult]

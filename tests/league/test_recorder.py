@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from league.block import BlockResult
-from league.ledger import Finished, Ledger, TaskRecord
+from league.ledger import Ledger
 from league.player import Player
 from league.recorder import Recorder
+from league.records import Finished, TaskRecord
 from marl.errors import LedgerError
 
 Make = Callable[..., BlockResult]

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from league import schema, totals
 from league.block import BlockResult
-from league.ledger import Ledger, TaskRecord, TrainingRow
+from league.ledger import Ledger
 from league.live import quick_standings
 from league.player import Player
 from league.rating import Standings, rate
+from league.records import TaskRecord, TrainingRow
 from league.transfer import check, export, merge, read_in
 from marl.errors import LedgerError
 from tests.league.many_rows import run_of
