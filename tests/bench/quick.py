@@ -21,20 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import torch
 
-from agents.ppo import PPO, PPOSettings
 from agents.scripted.trading import SCRIPTED
 from arenas import full_spec, make
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.play import Match, Play, Player, in_order
 from marl.policy import RandomLegal
-from marl.rng import seed_of
 from marl.spec import Ticket
+from tests.bench.spread_ppo import Ours, compare, stable_baselines
 from tests.bench.table import Row, in_turns, options, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pettingzoo import ParallelEnv
 
     from marl.batch import ArenaPool
@@ -140,51 +137,6 @@ def supersuit_loop(copies: int, processes: int, seconds: float) -> float:
     return steps / took_s
 
 
-def our_ppo(copies: int, hosts: int, rollout: int, updates: int) -> float:
-    """Agent steps per second of PPO on simple_spread, learning included: 64x64, 4 epochs, 4 minibatches."""
-    with make_pool(SPREAD, hosts=hosts, copies=copies, groups=2) as pool:
-        minibatch = copies * rollout * 3 // 4
-        learner = PPO(pool.spec, PPOSettings(minibatch=minibatch, epochs=4, gamma=0.9), seed=0)
-        seats = dict.fromkeys(pool.spec.seats, "main")
-        play = Play(
-            pool,
-            lambda c, e: Match(Ticket(c + e * copies, seed_of(c, e)), seats),
-            {"main": Player(learner.policy, record=True)},
-        )
-        learner.update(play.collect(rollout))
-        began_s, before = time.perf_counter(), play.decisions
-        for _ in range(updates):
-            learner.update(play.collect(rollout))
-        return (play.decisions - before) / (time.perf_counter() - began_s)
-
-
-def their_ppo(copies: int, rollout: int, updates: int) -> float:
-    """The same of Stable-Baselines3 through SuperSuit: same network, batch, epochs and minibatches."""
-    import stable_baselines3
-    import supersuit
-    from mpe2 import simple_spread_v3
-
-    single = supersuit.pettingzoo_env_to_vec_env_v1(simple_spread_v3.parallel_env())
-    envs = supersuit.concat_vec_envs_v1(single, copies, num_cpus=0, base_class="stable_baselines3")
-    batch = copies * rollout * 3
-    model = stable_baselines3.PPO(
-        "MlpPolicy",
-        envs,
-        n_steps=rollout,
-        batch_size=batch // 4,
-        n_epochs=4,
-        gamma=0.9,
-        policy_kwargs={"net_arch": [64, 64]},
-        device="cpu",
-        verbose=0,
-    )
-    model.learn(batch)
-    began_s = time.perf_counter()
-    model.learn(batch * updates, reset_num_timesteps=False)
-    envs.close()
-    return batch * updates / (time.perf_counter() - began_s)
-
-
 def our_matches(matches: int) -> float:
     """Matches per second of a market duel of 100 steps, two scripted players, 64 copies in this process."""
     with make_pool(DUEL, hosts=0, copies=64, groups=2) as pool:
@@ -228,14 +180,6 @@ def plain_matches(matches: int) -> float:
             seen = env.step(actions)[0]
             step += 1
     return matches / (time.perf_counter() - began_s)
-
-
-def _installed(measure: Callable[[], float]) -> Callable[[], float] | None:
-    try:
-        import stable_baselines3  # noqa: F401  # asked for, not used
-    except ModuleNotFoundError:
-        return None
-    return measure
 
 
 def main() -> None:
@@ -291,23 +235,7 @@ def main() -> None:
             "env-steps/s",
         )
     )
-    theirs = _installed(lambda: their_ppo(8, 128, updates))
-    if theirs is None:
-        (ppo,) = in_turns(runs, lambda: our_ppo(64, 2, 16, updates))
-        rows.append(
-            Row("PPO on mpe2 simple_spread", "Stable-Baselines3: not installed", None, ppo, "agent-steps/s")
-        )
-    else:
-        sb3, ppo = in_turns(max(2, runs // 2), theirs, lambda: our_ppo(64, 2, 16, updates))
-        rows.append(
-            Row(
-                "PPO on mpe2 simple_spread, learning included",
-                "Stable-Baselines3 + SuperSuit",
-                sb3,
-                ppo,
-                "agent-steps/s",
-            )
-        )
+    rows += compare([Ours(256, 2)], stable_baselines((8, 0), (64, 2)), max(2, runs // 2), updates)
     count = 64 if asked.quick else 256
     loop, batched = in_turns(runs, lambda: plain_matches(count // 32), lambda: our_matches(count))
     rows.append(

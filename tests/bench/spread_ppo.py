@@ -1,0 +1,235 @@
+"""PPO on mpe2's simple_spread, playing and learning, beside its peers in turns.
+
+python tests/bench/spread_ppo.py [--quick] [--json]
+
+All: nets of 64x64 tanh, 1,024 environment steps of three agents an update, 4 epochs of 4 minibatches, one
+torch thread; how many copies play is each side's choice, and all that are tried here stand in the table.
+The unit also holds agent-steps per CPU second of all processes, which other load on the machine hardly moves.
+Peers in environments of their own (`make peers`) that are not installed are rows without a figure.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import importlib.util
+import statistics
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __name__ == "__main__":  # the checkout instead of this folder, whose names hide those of distributions
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+import torch
+
+from agents.ppo import PPO, PPOSettings
+from marl.hosting import make_pool
+from marl.loading import ArenaRef
+from marl.play import Match, Play, Player
+from marl.rng import seed_of
+from marl.spec import Ticket
+from tests.bench.cpu import family_cpu_s
+from tests.bench.piped import Piped
+from tests.bench.plain_ppo import PlainPPO
+from tests.bench.table import Row, options, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+SPREAD = ArenaRef("mpe2.simple_spread_v3", {"max_cycles": 25})
+AGENTS, STEPS, EPOCHS, MINIBATCHES, GAMMA = 3, 1024, 4, 4, 0.9
+BATCH = AGENTS * STEPS
+BAR = 2.0
+
+
+class Ours:
+    """PPO with copies in so many environment processes (0: in this one)."""
+
+    def __init__(self, copies: int, hosts: int, groups: int = 2) -> None:
+        self.label = f"{copies} copies, {hosts} hosts"
+        self._rollout = STEPS // copies
+        self._pool = make_pool(SPREAD, hosts=hosts, copies=copies, groups=groups)
+        settings = PPOSettings(minibatch=BATCH // MINIBATCHES, epochs=EPOCHS, gamma=GAMMA)
+        self._learner = PPO(self._pool.spec, settings, seed=0)
+        seats = dict.fromkeys(self._pool.spec.seats, "main")
+        self._play = Play(
+            self._pool,
+            lambda c, e: Match(Ticket(c + e * copies, seed_of(c, e)), seats),
+            {"main": Player(self._learner.policy, record=True)},
+        )
+
+    def work(self, updates: int) -> int:
+        """Play and learn; returns agent-steps."""
+        before = self._play.decisions
+        for _ in range(updates):
+            self._learner.update(self._play.collect(self._rollout))
+        self._play.take_outcomes()
+        return self._play.decisions - before
+
+    def close(self) -> None:
+        """End its processes."""
+        self._pool.close()
+
+
+def supersuit_envs(copies: int, processes: int, base: str) -> Any:  # noqa: ANN401  # SuperSuit's
+    """SuperSuit's vectorised copies."""
+    import supersuit
+    from mpe2 import simple_spread_v3
+
+    single = supersuit.pettingzoo_env_to_vec_env_v1(simple_spread_v3.parallel_env(max_cycles=25))
+    return supersuit.concat_vec_envs_v1(single, copies, num_cpus=processes, base_class=base)
+
+
+class StableBaselines:
+    """Stable-Baselines3's PPO through SuperSuit."""
+
+    def __init__(self, copies: int, processes: int) -> None:
+        import stable_baselines3
+
+        self.label = f"Stable-Baselines3 + SuperSuit, {copies} copies, {processes} processes"
+        self._envs = supersuit_envs(copies, processes, "stable_baselines3")
+        self._model = stable_baselines3.PPO(
+            "MlpPolicy",
+            self._envs,
+            n_steps=STEPS // copies,
+            batch_size=BATCH // MINIBATCHES,
+            n_epochs=EPOCHS,
+            gamma=GAMMA,
+            learning_rate=1e-3,
+            policy_kwargs={"net_arch": [64, 64]},
+            device="cpu",
+            verbose=0,
+        )
+
+    def work(self, updates: int) -> int:
+        """Play and learn; returns agent-steps."""
+        self._model.learn(BATCH * updates, reset_num_timesteps=False)
+        return BATCH * updates
+
+    def close(self) -> None:
+        """End its processes."""
+        self._envs.close()
+
+
+class Plain:
+    """A plain loop in CleanRL's manner."""
+
+    def __init__(self, copies: int, processes: int) -> None:
+        self.label = f"plain loop as CleanRL's + SuperSuit, {copies} copies, {processes} processes"
+        self._envs = supersuit_envs(copies, processes, "gymnasium")
+        self._loop = PlainPPO(
+            self._envs, copies * AGENTS, STEPS // copies, epochs=EPOCHS, minibatches=MINIBATCHES
+        )
+
+    def work(self, updates: int) -> int:
+        """Play and learn; returns agent-steps."""
+        for _ in range(updates):
+            self._loop.iterate()
+        return BATCH * updates
+
+    def close(self) -> None:
+        """End its processes."""
+        self._envs.close()
+
+
+class Elsewhere:
+    """A peer with a Python of its own."""
+
+    def __init__(self, name: str, script: str, label: str, updates: int) -> None:
+        self.label, self._peer = label, Piped(name, script, updates)
+        self.here = self._peer.measure is not None
+
+    def work(self, updates: int) -> int:
+        """Play and learn; returns agent-steps."""
+        assert self._peer.measure is not None  # asked before
+        self._peer.measure()
+        return BATCH * updates
+
+    def close(self) -> None:
+        """End it."""
+        self._peer.close()
+
+
+@dataclass
+class Speed:
+    """Agent-steps per second and per CPU second, of each turn."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def take(self, work: Callable[[int], int], updates: int) -> None:
+        """Measure a turn."""
+        began_s, spent_s = time.perf_counter(), family_cpu_s()
+        done = work(updates)
+        self.wall.append(done / (time.perf_counter() - began_s))
+        self.cpu.append(done / (family_cpu_s() - spent_s))
+
+
+def compare(ours: list[Ours], theirs: list[Any], runs: int, updates: int) -> list[Row]:
+    """All sides in turns, each with an update before; the best of ours beside every other."""
+    everybody: list[Any] = [*ours, *theirs]
+    speeds = [Speed() for _ in everybody]
+    for side in everybody:
+        side.work(1)
+    for _ in range(runs):
+        for side, speed in zip(everybody, speeds, strict=True):
+            speed.take(side.work, updates)
+    for side in everybody:
+        side.close()
+    rates = [(statistics.median(speed.wall), statistics.median(speed.cpu)) for speed in speeds]
+    rows = [
+        Row(f"PPO, {side.label}", "-", None, wall, f"agent-steps/s; {cpu:,.0f} per CPU second")
+        for side, (wall, cpu) in zip(ours, rates, strict=False)
+    ]
+    best, best_cpu = max(rates[: len(ours)])
+    return rows + [
+        Row(
+            "PPO, the best of these",
+            side.label,
+            wall,
+            best,
+            f"agent-steps/s; per CPU second {best_cpu:,.0f} to {cpu:,.0f}, {best_cpu / cpu:.2f} times",
+            BAR,
+        )
+        for side, (wall, cpu) in zip(theirs, rates[len(ours) :], strict=True)
+    ]
+
+
+def stable_baselines(*choices: tuple[int, int]) -> list[Any]:
+    """Stable-Baselines3 with (copies, processes); nothing where it is not installed."""
+    if importlib.util.find_spec("stable_baselines3") is None:
+        return []
+    return [StableBaselines(copies, processes) for copies, processes in choices]
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = options(__doc__)
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    runs, updates = (2, 2) if asked.quick else (5, 6)
+    here = [*stable_baselines((8, 0), (64, 0), (64, 2)), Plain(8, 0), Plain(64, 0), Plain(64, 2)]
+    elsewhere = [
+        Elsewhere("tianshou", "tianshou_spread.py", "Tianshou", updates),
+        Elsewhere("rllib", "rllib_spread.py", "RLlib", updates),
+    ]
+    installed = [peer for peer in elsewhere if peer.here]
+    rows = compare([Ours(64, 2), Ours(128, 2), Ours(256, 2)], here + installed, runs, updates)
+    for peer in elsewhere:
+        if not peer.here:
+            rows.append(
+                Row("PPO", f"{peer.label}: not installed (make peers)", None, None, "agent-steps/s", BAR)
+            )
+    show(rows, as_json=asked.json)
+
+
+if __name__ == "__main__":
+    main()
