@@ -174,10 +174,12 @@ class Assembly(Arena):
         time = (self._steps + 1) / self.max_steps
         cell.conclude(self.stage_number, time)
         clash_N = cell.world.clashes()
-        self._stop_pressed(live, gone)
+        if options.force_limit > 0:
+            self._stop_pressed(live, gone)
         tally = cell.tally_N5.tolist()
         distance_N = [row[0] for row in tally]
-        self._leave(live, gone, distance_N)
+        if self.product is None:
+            self._leave(live, gone, distance_N)
         self._success = self._succeeds(distance_N)
         reason = self._reason(clash_N, lost=tally[0][4] > 0)
         reward = self._rewards(live, clash_N, tally)
@@ -205,16 +207,13 @@ class Assembly(Arena):
         )
 
     def _stop_pressed(self, live: list[int], gone: dict[int, str]) -> None:
-        limit = self.options.force_limit
-        for arm in live if limit > 0 else ():
-            if arm not in gone and self.cell.world.press(arm) > limit:
+        for arm in live:
+            if arm not in gone and self.cell.world.press(arm) > self.options.force_limit:
                 gone[arm] = "protective stop"
                 self.cell.stop(arm, drop=self.options.gone_gripper == "drop")
 
     def _leave(self, live: list[int], gone: dict[int, str], distance_N: list[float]) -> None:
         """Stage reach: count how long each arm is at its target; those that may, leave."""
-        if self.product is not None:
-            return
         for arm in live:
             self._reached_N[arm] = self._reached_N[arm] + 1 if distance_N[arm] < self.tolerance else 0
             if self.options.leave_on_done and self._reached_N[arm] >= HOLD_STEPS and arm not in gone:

@@ -93,6 +93,7 @@ class Cell:
             for body in world.scene.bodies
         ]
         self._gripped_N = [False] * arms
+        self._felt = True
         chain = world.chain
         speed_J = np.array(robot.speed_J)
         self._sensed = (
@@ -188,9 +189,8 @@ class Cell:
         """One control step with the actions in `action_NA`: last the grip, 1 open, -1 closed."""
         world = self.world
         self._entries.servo(self._mode, TO_HOME, world.dt, self._servoed)
-        for arm, (qd_J, grip) in enumerate(
-            zip(self.qd_NJ.tolist(), self.action_NA[:, -1].tolist(), strict=True)
-        ):
+        grip_N = self.action_NA[:, -1].tolist()
+        for arm, (qd_J, grip) in enumerate(zip(self.qd_NJ.tolist(), grip_N, strict=True)):
             width = 0.5 * OPEN_WIDTH * (grip + 1)
             self._gripped_N[arm] = width < OPEN_WIDTH - 0.001
             world.drive(arm, qd_J, width)
@@ -204,7 +204,11 @@ class Cell:
 
     def _feel(self) -> None:
         """Ask the engine for contacts only where an arm that grips is near a part."""
-        self.holds_NK[:] = False
+        if self._felt:
+            self.holds_NK[:] = False
+        self._felt = any(self._gripped_N)
+        if not self._felt:
+            return
         parts = self.world.part_K13[:, :3].tolist()
         for arm, gripped in enumerate(self._gripped_N):
             if gripped:

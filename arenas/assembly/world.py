@@ -282,11 +282,10 @@ class World:
         qd: list[float] = []
         width: list[float] = []
         for arm in self._arms:
-            angles, speeds, _, _ = zip(
-                *p.getJointStates(arm, self._all_joints, physicsClientId=c), strict=True
-            )
+            states = p.getJointStates(arm, self._all_joints, physicsClientId=c)
+            angles = [state[0] for state in states]
             q += angles[:joints]
-            qd += speeds[:joints]
+            qd += [state[1] for state in states[:joints]]
             width.append(sum(angles[joints:]))
         values = q + qd + width
         for part in self._parts:
