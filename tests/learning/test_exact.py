@@ -91,6 +91,15 @@ def test_penalty_without_a_penalty_is_solved(seed: int, *, separate: bool) -> No
     assert practice.examine(50) == 10.0
 
 
+@pytest.mark.parametrize("penalty", [-25.0, -100.0])
+def test_a_penalty_drives_both_to_the_safe_middle(penalty: float) -> None:
+    """With k < 0 corners cost too much while the other one still tries: 2, not 10 (over-generalisation)."""
+    options = {"steps": 8, "penalty": penalty}
+    practice = Practice("penalty", 0, CAREFUL, options=options, copies=64, rollout=8)
+    practice.run(40)
+    assert practice.examine(50) == 2.0
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_pennies_come_back_to_a_half(seed: int) -> None:
     """From 0.9 for heads, self-play returns to (1/2, 1/2) of both seats, and stays."""

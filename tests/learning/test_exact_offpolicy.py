@@ -129,6 +129,33 @@ def test_penalty_without_a_penalty_is_solved(name: str) -> None:
     assert practice.examine(50) == 10.0
 
 
+@pytest.mark.parametrize(
+    ("name", "paid", "value_A"),
+    [
+        ("dqn", 2.0, [-20 / 3, 2 / 3, -20 / 3]),
+        ("vdn", 2.0, [-82 / 9, 50 / 9, -82 / 9]),
+        ("qmix", 10.0, None),
+    ],
+)
+def test_a_penalty_drives_sums_to_the_safe_middle(name: str, paid: float, value_A: list[float]) -> None:
+    """With k = -30 and uniform partners each alone, and a sum, take the 2; a monotone mixture finds a 10.
+
+    Alone a row is worth its mean r. The best sum by least squares has r + c - g for a row, a column of mean c
+    and the grand mean g, of which a seat's value is 2 r - g, as a team's value is the mean of its seats'.
+    """
+    settings = {**QUICK, "gamma": 0.0, "epsilon_end": 1.0, "huber": 100.0, "batch": 256, "lr_end": 0.02}
+    settings |= {"anneal_steps": 8000, "max_grad_norm": 100.0}
+    options = {"steps": 8, "penalty": -30.0}
+    practice = Practice("penalty", 0, settings, learner=name, options=options, copies=16)
+    practice.run(35)
+    assert practice.examine(20) == paid
+    if value_A is not None:
+        net = practice.learner._q["player"]
+        with torch.no_grad():
+            found = net.direct(net.inputs(torch.eye(2).unsqueeze(0)))[0].mean(0)
+        assert found.numpy() == pytest.approx(value_A, abs=1.0)
+
+
 @pytest.mark.parametrize(("name", "expected"), [("vdn", 7.0), ("qmix", 8.0)])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_two_step_game_tells_mixtures_apart(seed: int, name: str, expected: float) -> None:
