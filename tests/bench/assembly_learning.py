@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,6 @@ class Task:
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
     exams: int = 6
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, **more: Any) -> Task:
@@ -55,6 +54,18 @@ def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, 
 TASKS = (
     simple("classic, 1 KUKA", preset("classic"), 60_000, 95),
     simple("S0 reach 2 cm, 2 arms", preset("reach"), 80_000, 90),
+    Task(
+        "S1 lift, curriculum",
+        preset("s1"),
+        (
+            (preset("s0_2cm"), 40_000),
+            (preset("s1", team_weight=0.0, reverse=0.7), 60_000),
+            (preset("s1", team_weight=0.0), 60_000),
+        ),
+        80,
+        exams=2,
+    ),
+    Task("S1 lift, no curriculum", preset("s1"), ((preset("s1", team_weight=0.0), 160_000),), 80),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
