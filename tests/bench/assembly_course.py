@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,13 +42,20 @@ class Point:
 class Course:
     """`learn` trains; `points` is the curve. Actions are of all arms at once; CPU seconds leave exams out."""
 
-    def __init__(self, name: str, options: Mapping[str, Any], seed: int, learner: str = "ppo") -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        seed: int,
+        learner: str = "ppo",
+        changed: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         torch.set_num_threads(1)
         self.name, self._seed = name, seed
         with self._pool(options, 1) as pool:
             self.spec = pool.spec
         made = learner_class(learner)
-        self._preset = read_preset(f"assembly/{learner}")
+        self._preset = {**read_preset(f"assembly/{learner}"), **changed}
         self.learner = made(self.spec, made.Settings.read(learner, self._preset), seed)
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         self.actions, self.cpu_s = 0, 0.0

@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Task:
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
     exams: int = 6
+    changed: dict[str, Any] = field(default_factory=dict)
+    """Settings that differ from the preset's."""
 
 
 def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, **more: Any) -> Task:
@@ -54,6 +56,8 @@ def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, 
 TASKS = (
     simple("classic, 1 KUKA", preset("classic"), 60_000, 95),
     simple("S0 reach 2 cm, 2 arms", preset("reach"), 80_000, 90),
+    simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
+    simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
     Task(
         "S1 lift, curriculum",
         preset("s1"),
@@ -75,7 +79,7 @@ TASKS = (
 
 def run(task: Task, seed: int, share: float) -> Course:
     """Train, and examine."""
-    course = Course(task.name, task.options, seed, task.learner)
+    course = Course(task.name, task.options, seed, task.learner, task.changed)
     if task.shown:
         with tempfile.TemporaryDirectory() as folder:
             steps = max(50, int(task.shown * share))
