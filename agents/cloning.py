@@ -142,7 +142,7 @@ class Cloning(PPO):
 
     def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of PPO's figures: those of ratios are 0."""
-        units = torch.from_numpy(units_PU)
+        units = torch.from_numpy(units_PU).to(batch.weight_N.device)
         chosen = units.clamp(min=0).flatten()
 
         def rows(tensor: Tensor) -> Tensor:
@@ -163,6 +163,6 @@ class Cloning(PPO):
             judged, rows(batch.target_N), reduction="none", delta=self.settings.huber
         )
         policy_loss, value_loss = (error * weight).sum(), (gap * weight).sum()
-        none = torch.zeros(())
+        none = torch.zeros((), device=units.device)
         figures = torch.stack([policy_loss.detach(), value_loss.detach(), none, none, none])
         return policy_loss + self.settings.value_weight * value_loss, figures
