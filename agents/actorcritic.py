@@ -6,12 +6,13 @@ Axes: T own decisions, R rows, P models, C cuts, F features, S state, M memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from agents.bymodel import ByModel
+from agents.devices import CPU, to_array, to_tensor
 from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.networks import CriticNet
@@ -70,10 +71,12 @@ class ActorCritic:
         state_size: int,
         value_decay: float,
         generator: torch.Generator,
+        device: torch.device = CPU,
     ) -> None:
         self.role, self._architecture = role, architecture
         self.heads = ActionHeads.of(role)
-        self.actor = architecture.build(role, generator)
+        self._device = device
+        self.actor = architecture.build(role, generator).to(device)
         self._told_apart = bool(state_size) and not architecture.separate and len(role.seats) > 1
         central = state_size + len(role.seats) * self._told_apart
         seen = central or architecture.memory or feature_size(role)
@@ -85,7 +88,7 @@ class ActorCritic:
             architecture.activation,
             generator,
             () if central or architecture.memory else pictures,
-        )
+        ).to(device)
         self.moments = RunningMoments(feature_size(role), [picture.span for picture in pictures])
         self.central_moments = RunningMoments(central)
         self.values = ValueScale(self.actor.models, value_decay)
@@ -114,22 +117,22 @@ class ActorCritic:
     def see(self, fragment: Fragment) -> Seen:
         """The fragment's observations and states as inputs, with the moments as they are now."""
         role, shape, cuts = self.role, fragment.valid_TR.shape, fragment.cuts
-        own = torch.from_numpy(features(role, fragment.observation)).view(*shape, -1)
+        own = self._tensor(features(role, fragment.observation)).view(*shape, -1)
         memory_RM = fragment.memory_RM[:, : self.actor.memory_size]
         seen = Seen(
             actor_TRF=self.actor.inputs.shared(own),
-            actor_cut_CF=self.actor.inputs.shared(torch.from_numpy(features(role, cuts.observation))),
+            actor_cut_CF=self.actor.inputs.shared(self._tensor(features(role, cuts.observation))),
             central_TRF=None,
             central_cut_CF=None,
-            first_RT=torch.from_numpy(np.ascontiguousarray(fragment.first_TR.T)),
-            memory_RM=torch.from_numpy(np.ascontiguousarray(memory_RM)),
+            first_RT=self._tensor(np.ascontiguousarray(fragment.first_TR.T)),
+            memory_RM=self._tensor(np.ascontiguousarray(memory_RM)),
             model_R=fragment.seat_R if self._architecture.separate else np.zeros(shape[1], np.int64),
         )
         if self._central:
             cut_CS = self._central_rows(cuts.state_CS, fragment.seat_R[cuts.row_C])
             rows_TRS = self._central_rows(fragment.state_TRS, fragment.seat_R)
-            seen.central_TRF = self.critic.inputs.shared(torch.from_numpy(rows_TRS))
-            seen.central_cut_CF = self.critic.inputs.shared(torch.from_numpy(cut_CS))
+            seen.central_TRF = self.critic.inputs.shared(self._tensor(rows_TRS))
+            seen.central_cut_CF = self.critic.inputs.shared(self._tensor(cut_CS))
         return seen
 
     def normalise(self, fragment: Fragment) -> None:
@@ -149,7 +152,8 @@ class ActorCritic:
         if seen.central_TRF is not None and seen.central_cut_CF is not None:
             rows_TRF, cuts_CF = seen.central_TRF, seen.central_cut_CF
         elif self.actor.memory_size:
-            rows, cuts = ByModel(model_R, self.models), ByModel(model_R[row_C], self.models)
+            rows = ByModel(model_R, self.models, self._device)
+            cuts = ByModel(model_R[row_C], self.models, self._device)
             inputs_PRTF = rows.table(seen.actor_TRF.transpose(0, 1))
             left_PRTM = self.actor.unroll(inputs_PRTF, rows.table(seen.first_RT), rows.table(seen.memory_RM))
             rows_TRF = rows.rows(left_PRTM).transpose(0, 1)
@@ -159,8 +163,8 @@ class ActorCritic:
         length, width = rows_TRF.shape[:2]
         flat = torch.cat([rows_TRF.reshape(length * width, -1), cuts_CF])
         model = np.concatenate([np.tile(model_R, length), model_R[row_C]])
-        deal = ByModel(model, self.models)
-        value = deal.rows(self.critic(deal.table(flat))).numpy()
+        deal = ByModel(model, self.models, self._device)
+        value = to_array(deal.rows(self.critic(deal.table(flat))))
         value = value * self.values.std.astype(np.float32)[model] + self.values.mean.astype(np.float32)[model]
         return value[: length * width].reshape(length, width), value[length * width :]
 
@@ -189,7 +193,7 @@ class ActorCritic:
         learnable = valid & (fragment.source_TR == POLICY)
         owned = [model_R == model for model in range(self.models)]
         ratio_P, shift_P = self.values.update([target[:, own][learnable[:, own]] for own in owned])
-        self.critic.head.rescale(torch.from_numpy(ratio_P).float(), torch.from_numpy(shift_P).float())
+        self.critic.head.rescale(self._tensor(ratio_P).float(), self._tensor(shift_P).float())
         mean_P, std_P = self.values.mean.astype(np.float32), self.values.std.astype(np.float32)
         # rounding of values of this size is no advantage
         least_P = np.float32(1e-5) * (np.abs(mean_P) + std_P)
@@ -204,6 +208,9 @@ class ActorCritic:
                 "reward": float(fragment.reward_TR[valid].mean()),
             },
         )
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return to_tensor(array, self._device)
 
     def _central_rows(self, state_XS: NDArray[np.float32], seat: NDArray[np.int64]) -> NDArray[np.float32]:
         """States (..., S) with whose value is asked behind; `seat` broadcasts against the leading axes."""

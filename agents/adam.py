@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+
+from agents.devices import to_array, to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +36,7 @@ class Adam:
         self._decay, self._square_decay, self._eps = decay, square_decay, eps
         self.mean = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
         self.square = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
-        self._steps = torch.zeros(len(self.parameters), dtype=torch.int64)
+        self._steps = np.zeros(len(self.parameters), np.int64)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -56,13 +59,13 @@ class Adam:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything needed to go on, but `lr`."""
-        arrays = {f"mean.{i}": tensor.numpy() for i, tensor in enumerate(self.mean)}
-        arrays |= {f"square.{i}": tensor.numpy() for i, tensor in enumerate(self.square)}
-        return {**arrays, "steps": self._steps.numpy()}
+        arrays = {f"mean.{i}": to_array(tensor) for i, tensor in enumerate(self.mean)}
+        arrays |= {f"square.{i}": to_array(tensor) for i, tensor in enumerate(self.square)}
+        return {**arrays, "steps": self._steps}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`."""
         for name, tensors in (("mean", self.mean), ("square", self.square)):
             for i, tensor in enumerate(tensors):
-                tensor.copy_(torch.from_numpy(state[f"{name}.{i}"]))
-        self._steps.copy_(torch.from_numpy(state["steps"]))
+                tensor.copy_(to_tensor(state[f"{name}.{i}"], tensor.device))
+        self._steps = np.array(state["steps"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+
+from agents.devices import CPU, to_tensor
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -18,7 +20,9 @@ class ByModel:
     Padding repeats row 0: it is computed and never read. `model_R` None: all rows belong to the one model.
     """
 
-    def __init__(self, model_R: NDArray[np.integer[Any]] | None, models: int) -> None:
+    def __init__(
+        self, model_R: NDArray[np.integer[Any]] | None, models: int, device: torch.device = CPU
+    ) -> None:
         self._models = models
         if model_R is None or models == 1:
             self._source = None
@@ -30,8 +34,8 @@ class ByModel:
         within_R[order_R] = np.arange(len(model_R)) - np.repeat(starts, counts)
         source = np.zeros((models, int(counts.max()) if len(model_R) else 0), np.int64)
         source[model_R, within_R] = np.arange(len(model_R))
-        self._source = torch.from_numpy(source)
-        self._place_R = torch.from_numpy(model_R * source.shape[1] + within_R)
+        self._source = to_tensor(source, device)
+        self._place_R = to_tensor(model_R * source.shape[1] + within_R, device)
 
     def table(self, rows: Tensor) -> Tensor:
         """(R, ...) to (P, most, ...)."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 
+from agents.devices import to_array
 from marl.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -71,5 +72,5 @@ def check(folder: Path, manifest: Mapping[str, Any], expected: Mapping[str, Any]
 
 def _arrays(part: Part) -> dict[str, NDArray[Any]]:
     if isinstance(part, nn.Module):
-        return {key: tensor.numpy() for key, tensor in part.state_dict().items()}
+        return {key: to_array(tensor) for key, tensor in part.state_dict().items()}
     return part.state()

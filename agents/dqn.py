@@ -84,9 +84,10 @@ class DQN(OffPolicy):
         seats = [seat for role in self.roles for seat in role.seats]
         self._teams = Teams(self._groups(seats), len(seats))
         self._state_moments = RunningMoments(spec.state_size)
-        self._mixer: SumMix | QMixer = SumMix(self._teams)
+        self._mixer: SumMix | QMixer = SumMix(self._teams).to(self._device)
         if settings.mix == "qmix":
-            self._mixer = QMixer(self._teams, spec.state_size, settings.mixer, self._generator)
+            mixer = QMixer(self._teams, spec.state_size, settings.mixer, self._generator)
+            self._mixer = mixer.to(self._device)
         self._mixer_target = copy.deepcopy(self._mixer).requires_grad_(requires_grad=False)
         learned = [*self._q.values(), self._mixer]
         self._optimiser = Adam([p for net in learned for p in net.parameters()], settings.lr)
@@ -113,12 +114,12 @@ class DQN(OffPolicy):
         self._optimiser.zero_grad()
         for net in (*self._q.values(), *self._targets.values()):
             net.resample(self._random)
-        value_BG = self._mixer(self._chosen(batch), torch.from_numpy(batch.state_BS))
+        value_BG = self._mixer(self._chosen(batch), self._tensor(batch.state_BS))
         target_BG = self._target(batch)
         error_BG = value_BG.detach() - target_BG
-        teaches_BG = torch.from_numpy(self._teams.any(batch.teaches_BN))
+        teaches_BG = self._tensor(self._teams.any(batch.teaches_BN))
         loss_BG = torch.nn.functional.huber_loss(value_BG, target_BG, reduction="none", delta=s.huber)
-        weight_BG = torch.from_numpy(batch.weight_B).unsqueeze(1) * teaches_BG
+        weight_BG = self._tensor(batch.weight_B).unsqueeze(1) * teaches_BG
         # every model is a learner of its own, so its share must not fall with their number
         models = len(self._teams.groups) if s.separate else 1
         loss = (loss_BG * weight_BG).sum() * (models / teaches_BG.sum())
@@ -128,7 +129,9 @@ class DQN(OffPolicy):
             clip_by_model(self._mixer.parameters(), s.max_grad_norm)
         error_B = (error_BG.abs() * teaches_BG).sum(1) / teaches_BG.sum(1).clamp(min=1)
         figures = self._check(
-            torch.stack([loss.detach() / models, error_B.mean(), value_BG.detach().mean(), max(norms)])
+            torch.stack(
+                [loss.detach() / models, error_B.mean(), value_BG.detach().mean(), torch.stack(norms).max()]
+            )
         )
         self._move(self._optimiser, self._q, batch)
         follow([*self._targets.values(), self._mixer_target], [*self._q.values(), self._mixer], s.tau)
@@ -139,9 +142,9 @@ class DQN(OffPolicy):
         found = []
         for role in self.roles:
             steps = batch.now[role.name]
-            action_nB1 = torch.from_numpy(steps.action_BnK).long().transpose(0, 1)
+            action_nB1 = self._tensor(steps.action_BnK).long().transpose(0, 1)
             found.append(self._values(self._q, role, steps).gather(-1, action_nB1).squeeze(-1))
-        return torch.cat(found).T * torch.from_numpy(batch.present_BN)
+        return torch.cat(found).T * self._tensor(batch.present_BN)
 
     @torch.no_grad()
     def _target(self, batch: Batch) -> Tensor:
@@ -152,13 +155,13 @@ class DQN(OffPolicy):
             judged_nBA = self._values(self._targets, role, steps)
             picks_nBA = self._values(self._q, role, steps) if self.settings.double else judged_nBA
             if role.mask_size:
-                legal_nBA = torch.from_numpy(steps.mask_BnA).transpose(0, 1) > 0
+                legal_nBA = self._tensor(steps.mask_BnA).transpose(0, 1) > 0
                 picks_nBA = torch.where(legal_nBA, picks_nBA, MASKED)
             found.append(judged_nBA.gather(-1, picks_nBA.argmax(-1, keepdim=True)).squeeze(-1))
-        value_BN = torch.cat(found).T * torch.from_numpy(batch.next_present_BN)
-        value_BG = self._mixer_target(value_BN, torch.from_numpy(batch.next_state_BS))
-        reward_BG = torch.from_numpy(self._teams.reward(batch.reward_BN))
-        target: Tensor = reward_BG + torch.from_numpy(self._teams.any(batch.discount_BN)) * value_BG
+        value_BN = torch.cat(found).T * self._tensor(batch.next_present_BN)
+        value_BG = self._mixer_target(value_BN, self._tensor(batch.next_state_BS))
+        reward_BG = self._tensor(self._teams.reward(batch.reward_BN))
+        target: Tensor = reward_BG + self._tensor(self._teams.any(batch.discount_BN)) * value_BG
         return target
 
     def _values(self, nets: Mapping[str, ValueNet], role: Role, steps: RoleSteps) -> Tensor:

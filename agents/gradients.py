@@ -37,7 +37,7 @@ def held_still(parameters: Iterable[nn.Parameter], adam: Adam, idle: Sequence[in
     for parameter, mean, square in zip(adam.parameters, adam.mean, adam.square, strict=True):
         if id(parameter) in own:
             tensors += [parameter.data, mean, square]
-    rows = torch.tensor(idle)
+    rows = torch.tensor(idle, device=tensors[0].device)
     kept = [(tensor, tensor[rows].clone()) for tensor in tensors]
     try:
         yield

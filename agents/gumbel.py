@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from agents.devices import to_tensor
 from agents.distributions import MASKED
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def gumbel_choice(
     softmax((logit + noise) / temperature) (Jang et al. 2017, section 2.2, straight-through).
     """
     exponential = random.standard_exponential(tuple(logits_PRC.shape), dtype="float32")
-    noisy_PRC = logits_PRC - torch.from_numpy(exponential).clamp(min=1e-20).log()
+    noisy_PRC = logits_PRC - to_tensor(exponential, logits_PRC.device).clamp(min=1e-20).log()
     drawn, at = [], 0
     for part in heads.counted:
         noisy = noisy_PRC[..., at : at + part.size]

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.devices import to_tensor
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -38,6 +40,8 @@ class _Tanh(torch.autograd.Function):
 
 def tanh(x: Tensor) -> Tensor:
     """Elementwise, the same numbers with and without gradients."""
+    if x.device.type != "cpu":
+        return torch.tanh(x)
     if torch.is_grad_enabled():
         result: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]  # torch's is not typed
         return result
@@ -134,5 +138,5 @@ class Inputs(nn.Module):
 
     def set(self, moments: RunningMoments) -> None:
         """Scale by these moments from now on, in all models."""
-        self.mean.copy_(torch.from_numpy(moments.mean).expand_as(self.mean))
-        self.scale.copy_(torch.from_numpy(moments.scale).expand_as(self.scale))
+        self.mean.copy_(to_tensor(moments.mean, self.mean.device).expand_as(self.mean))
+        self.scale.copy_(to_tensor(moments.scale, self.scale.device).expand_as(self.scale))

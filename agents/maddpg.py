@@ -118,13 +118,14 @@ class MADDPG(OffPolicy):
         models = (len(role.seats) if s.separate else 1) * (1 + s.twin)
         pictures = self._view.pictures(role)
         critic = CriticNet(models, self._view.size(role), s.hidden, s.activation, self._generator, pictures)
+        critic = critic.to(self._device)
         return _Part(role, actor, _still_copy(actor), critic, _still_copy(critic))
 
     # losses and update
 
     def _learn(self, batch: Batch) -> tuple[list[float], Tensor]:
         s = self.settings
-        present, following = torch.from_numpy(batch.present_BN), torch.from_numpy(batch.next_present_BN)
+        present, following = self._tensor(batch.present_BN), self._tensor(batch.next_present_BN)
         now = self._look(batch.now, present, self._done(batch.now))
         with torch.no_grad():
             then = self._look(batch.following, following, self._aimed(batch.following))
@@ -141,8 +142,8 @@ class MADDPG(OffPolicy):
         for name, part in self._parts.items():
             weight_nB = self._weight(batch, name)
             columns = self.store.columns[name]
-            reward_nB = torch.from_numpy(batch.reward_BN[:, columns]).T
-            discount_nB = torch.from_numpy(batch.discount_BN[:, columns]).T
+            reward_nB = self._tensor(batch.reward_BN[:, columns]).T
+            discount_nB = self._tensor(batch.discount_BN[:, columns]).T
             with torch.no_grad():
                 next_WnB = self._judge(part.critic_target, part.role, then)
                 target_nB = reward_nB + discount_nB * next_WnB.amin(0)
@@ -157,7 +158,7 @@ class MADDPG(OffPolicy):
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
         limit = self.settings.max_grad_norm
         norms = [clip_by_model(net.parameters(), limit).max() for net in self._critics().values()]
-        teaches_NB = torch.from_numpy(batch.teaches_BN).T
+        teaches_NB = self._tensor(batch.teaches_BN).T
         error_B = (torch.cat(errors) * teaches_NB).sum(0) / teaches_NB.sum(0).clamp(min=1)
         figures = torch.stack(
             [loss.detach(), error_B.mean(), torch.stack(values).mean(), torch.stack(norms).max()]
@@ -189,8 +190,8 @@ class MADDPG(OffPolicy):
 
     def _weight(self, batch: Batch, role: str) -> Tensor:
         """What each decision of a role's seats counts, (n, B): 1 in all for each model that learns."""
-        teaches_nB = torch.from_numpy(batch.teaches_BN[:, self.store.columns[role]]).T.float()
-        weight_nB = teaches_nB * torch.from_numpy(batch.weight_B)
+        teaches_nB = self._tensor(batch.teaches_BN[:, self.store.columns[role]]).T.float()
+        weight_nB = teaches_nB * self._tensor(batch.weight_B)
         count = teaches_nB.sum(1, keepdim=True) if self.settings.separate else teaches_nB.sum()
         return weight_nB / count.clamp(min=1)
 
@@ -199,7 +200,7 @@ class MADDPG(OffPolicy):
     def _done(self, steps: Mapping[str, RoleSteps]) -> dict[str, Tensor]:
         """What the seats did, (n, B, D)."""
         return {
-            name: action_features(self.heads[name], torch.from_numpy(held.action_BnK)).transpose(0, 1)
+            name: action_features(self.heads[name], self._tensor(held.action_BnK)).transpose(0, 1)
             for name, held in steps.items()
         }
 
@@ -211,7 +212,7 @@ class MADDPG(OffPolicy):
             action = self._act(part.role, part.actor_target.direct(self._by_model(seen_nBF)), steps[name])
             if self.heads[name].boxes and s.smooth:
                 noise = self._random.standard_normal(tuple(action.shape), "float32")
-                action = action + (s.smooth * torch.from_numpy(noise)).clamp(-2 * s.smooth, 2 * s.smooth)
+                action = action + (s.smooth * self._tensor(noise)).clamp(-2 * s.smooth, 2 * s.smooth)
                 action = action.clamp(-1, 1)
             aimed[name] = action.view(*seen_nBF.shape[:2], -1)
         return aimed
@@ -223,7 +224,7 @@ class MADDPG(OffPolicy):
             return out_PRC
         legal_PRA = None
         if role.mask_size:
-            legal_PRA = self._by_model(torch.from_numpy(steps.mask_BnA).transpose(0, 1)) > 0
+            legal_PRA = self._by_model(self._tensor(steps.mask_BnA).transpose(0, 1)) > 0
         return gumbel_choice(heads, out_PRC, legal_PRA, self._random, self.settings.temperature)
 
     def _look(self, steps: Mapping[str, RoleSteps], present_BN: Tensor, done: dict[str, Tensor]) -> Look:

@@ -60,6 +60,9 @@ class QMixer(nn.Module):
     bias, by a net of one hidden layer. Rewards are the team's mean, as in `SumMix`.
     """
 
+    _seat: Tensor
+    _held: Tensor
+
     def __init__(self, teams: Teams, state_size: int, units: int, generator: torch.Generator) -> None:
         super().__init__()
         count, most = len(teams.groups), teams.largest
@@ -67,8 +70,9 @@ class QMixer(nn.Module):
         seat_GM = np.full((count, most), -1, np.int64)
         for row, group in zip(seat_GM, teams.groups, strict=True):
             row[: len(group)] = group
-        self._seat = torch.from_numpy(seat_GM.clip(0).ravel())
-        self._held = torch.from_numpy((seat_GM >= 0).astype(np.float32)).unsqueeze(1)
+        self.register_buffer("_seat", torch.from_numpy(seat_GM.clip(0).ravel()), persistent=False)
+        held_G1M = torch.from_numpy((seat_GM >= 0).astype(np.float32)).unsqueeze(1)
+        self.register_buffer("_held", held_G1M, persistent=False)
         self.inputs = Inputs(count, state_size)
         # mixing weights start near 1 / most and 1 / units: near VDN's mean
         self.weight_in = Linear(count, state_size, most * units, 0.1, generator)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from agents.bymodel import ByModel
+from agents.devices import to_array, to_tensor
 from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.images import pictures_of
@@ -139,10 +140,11 @@ class NetPolicy:
 def forward(net: ActorNet, heads: ActionHeads, role: Role, asked: Sequence[Asked]) -> list[Decision]:
     """One product over all models and all who asked; each gets its rows back in order."""
     models = [a.model_R for a in asked if a.model_R is not None]
-    deal = ByModel(np.concatenate(models) if models else None, net.models)
+    device = net.head.weight.device
+    deal = ByModel(np.concatenate(models) if models else None, net.models, device)
 
     def table(parts: Sequence[NDArray[Any]]) -> torch.Tensor:
-        return deal.table(torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts)))
+        return deal.table(to_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts), device))
 
     out_PRC, after_PRM = net(
         table([a.x_RF for a in asked]), table([a.memory_RM[:, : net.memory_size] for a in asked])
@@ -159,7 +161,7 @@ def forward(net: ActorNet, heads: ActionHeads, role: Role, asked: Sequence[Asked
             greedy_PR = table([np.full(len(a.rows), a.greedy) for a in asked])
             action_PRK = torch.where(greedy_PR.unsqueeze(-1), best_PRK, action_PRK)
             logp_PR = torch.where(greedy_PR, best_logp_PR, logp_PR)
-    number_RK, logp_R, after_RM = (deal.rows(t).numpy() for t in (action_PRK, logp_PR, after_PRM))
+    number_RK, logp_R, after_RM = (to_array(deal.rows(t)) for t in (action_PRK, logp_PR, after_PRM))
     played_RK = heads.played(number_RK).astype(role.action_dtype)
     decisions, at = [], 0
     for a in asked:

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 
 from agents import checkpoint, snapshot
+from agents.devices import PATTERN, device_of, to_array, to_tensor
 from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.frozen import write_policy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from agents.adam import Adam
@@ -67,6 +69,7 @@ class ReplaySettings(Settings):
     alpha: float = Field(0.6, ge=0, le=1, description="how much priorities matter; 0: not at all")
     beta: float = Field(0.4, ge=0, le=1, description="how far importance weights correct, at the start")
     beta_steps: int = Field(100_000, ge=1, description="steps over which beta rises linearly to 1")
+    device: str = Field("cpu", pattern=PATTERN, description="where it learns and acts: cpu, cuda or cuda:N")
     keep_replay: bool = Field(
         default=True, description="whether checkpoints hold the replay; without it one is filled anew"
     )
@@ -93,6 +96,7 @@ class OffPolicy:
         self.spec, self._s, self._head, self.want_state = spec, settings, head, want_state
         self.roles = [spec.role(name) for name in roles] if roles else list(spec.roles)
         self.decisions = self.updates = self.steps = self._owed = 0
+        self._device = device_of(settings.device, f"{self.name} on {spec.arena}")
         self._random = np.random.default_rng(seed)
         self._generator = torch.Generator().manual_seed(seed % 2**63)
         for role in self.roles:
@@ -113,7 +117,7 @@ class OffPolicy:
         still = {r.name: [p.span for p in self._architecture.pictures(r)] for r in self.roles}
         self._moments = {r.name: RunningMoments(feature_size(r), still[r.name]) for r in self.roles}
         self._nets: dict[str, ActorNet] = {
-            role.name: self._architecture.build(role, self._generator) for role in self.roles
+            role.name: self._architecture.build(role, self._generator).to(self._device) for role in self.roles
         }
         self.heads = {role.name: ActionHeads.of(role) for role in self.roles}
         self.policy = NetPolicy(spec, self._nets)
@@ -156,7 +160,7 @@ class OffPolicy:
         beta = s.beta + (1 - s.beta) * min(1.0, self.steps / s.beta_steps)
         batch = self.store.read(*self.sampler.draw(s.batch, self._random, beta))
         figures, error_B = self._learn(batch)
-        self.sampler.judge(batch.index_B, error_B.numpy())
+        self.sampler.judge(batch.index_B, to_array(error_B))
         self.updates += 1
         return figures
 
@@ -203,9 +207,12 @@ class OffPolicy:
 
     def _seen(self, role: Role, steps: RoleSteps) -> Tensor:
         """What each seat saw as scaled inputs, (n, B, F)."""
-        x = torch.from_numpy(features(role, steps.observation))
+        x = self._tensor(features(role, steps.observation))
         x = self._nets[role.name].inputs.shared(x)
         return x.view(len(steps.action_BnK), len(role.seats), -1).transpose(0, 1)
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return to_tensor(array, self._device)
 
     def _by_model(self, rows_nBX: Tensor) -> Tensor:
         """Rows of each seat (n, B, X) as those of each model, (P, rows, X): of its own, or one for all."""
@@ -225,7 +232,7 @@ class OffPolicy:
 
     def _check(self, figures: Tensor) -> list[float]:
         """The figures of an update as numbers; DivergenceError where they are none."""
-        numbers: list[float] = figures.tolist()
+        numbers: list[float] = to_array(figures).tolist()
         if not np.isfinite(numbers).all():
             raise DivergenceError(
                 f"{self.name} on {self.spec.arena}, update {self.updates}",

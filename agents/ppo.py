@@ -20,6 +20,7 @@ from pydantic import Field
 from agents import checkpoint, snapshot
 from agents.actorcritic import ActorCritic, Weigh
 from agents.adam import Adam
+from agents.devices import PATTERN, device_of, to_array, to_tensor
 from agents.distributions import evaluate
 from agents.frozen import write_policy
 from agents.gradients import clip_by_model, held_still
@@ -98,6 +99,7 @@ class PPOSettings(Settings):
         0.0, ge=0, description="an update stops after an epoch whose KL exceeds this; 0: never"
     )
     normalise: bool = Field(default=True, description="whether inputs are scaled to unit moments")
+    device: str = Field("cpu", pattern=PATTERN, description="where it learns and acts: cpu, cuda or cuda:N")
 
 
 @dataclass
@@ -135,6 +137,7 @@ class PPO:
             )
         held = [spec.role(name) for name in roles] if roles else list(spec.roles)
         self._random = np.random.default_rng(seed)
+        self._device = device_of(settings.device, f"ppo on {spec.arena}")
         self._architecture = Architecture(
             settings.hidden,
             settings.activation,
@@ -147,7 +150,9 @@ class PPO:
         generator = torch.Generator().manual_seed(seed % 2**63)
         state_size = spec.state_size if self.want_state else 0
         self._parts = {
-            role.name: ActorCritic(role, self._architecture, state_size, settings.value_decay, generator)
+            role.name: ActorCritic(
+                role, self._architecture, state_size, settings.value_decay, generator, self._device
+            )
             for role in held
         }
         self._nets = {name: part.actor for name, part in self._parts.items()}
@@ -184,7 +189,7 @@ class PPO:
         judged = part.judge(fragment, seen, s.gamma, s.lam, s.weigh)
 
         def units(array: NDArray[Any] | Tensor) -> Tensor:
-            tensor = torch.as_tensor(array)
+            tensor = to_tensor(array, self._device) if isinstance(array, np.ndarray) else array
             return tensor.transpose(0, 1).contiguous() if s.memory else tensor.flatten(0, 1)
 
         learnable, model_R = judged.learnable_TR, seen.model_R
@@ -220,9 +225,9 @@ class PPO:
                 passed = [self._minibatch(part, batch, units_PU) for units_PU in tables]
                 epochs += 1
                 found += passed
-                if not passed or 0 < s.target_kl < torch.stack(passed).mean(0)[FIGURES.index("kl")]:
+                if not passed or 0 < s.target_kl < _means(passed)[FIGURES.index("kl")]:
                     break
-        means = torch.stack(found).mean(0).tolist() if found else [0.0] * len(FIGURES)
+        means = _means(found) if found else [0.0] * len(FIGURES)
         return {**dict(zip(FIGURES, means, strict=True)), "epochs": float(epochs)}
 
     def _minibatch(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> Tensor:
@@ -233,10 +238,10 @@ class PPO:
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
         norm = clip_by_model(part.parameters(), self.settings.max_grad_norm).sum()
         figures = torch.cat([figures, norm.view(1)]) / models
-        if not torch.isfinite(figures).all():
+        if not np.isfinite(numbers := to_array(figures)).all():
             raise DivergenceError(
                 f"ppo on {self.spec.arena}, role {part.role.name}, update {self.updates}",
-                got=str(dict(zip(FIGURES, figures.tolist(), strict=True))),
+                got=str(dict(zip(FIGURES, numbers.tolist(), strict=True))),
                 expected="finite losses and gradients",
                 remedy="Lower lr, or look for extreme rewards or observations.",
             )
@@ -246,7 +251,7 @@ class PPO:
     def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of all FIGURES but the gradient's norm."""
         s = self.settings
-        units = torch.from_numpy(units_PU)
+        units = to_tensor(units_PU, self._device)
         chosen = units.clamp(min=0).flatten()
 
         def rows(tensor: Tensor) -> Tensor:
@@ -334,6 +339,12 @@ class PPO:
         for part in self._parts.values():
             kept |= part.kept()
         return kept
+
+
+def _means(figures: Sequence[Tensor]) -> list[float]:
+    """Over minibatches."""
+    means: list[float] = to_array(torch.stack(list(figures)).mean(0)).tolist()
+    return means
 
 
 def _weights(units_PU: Tensor, weight_PN: Tensor) -> Tensor:

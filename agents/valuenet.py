@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.devices import to_tensor
 from agents.distributions import MASKED, draw
 from agents.layers import Linear, tanh
 from agents.networks import ActorNet
@@ -51,7 +52,7 @@ class NoisyLinear(Linear):
     def resample(self, random: np.random.Generator) -> None:
         """Other noise from now on."""
         for noise in (self.noise_in, self.noise_out):
-            x = torch.from_numpy(random.standard_normal(tuple(noise.shape), np.float32))
+            x = to_tensor(random.standard_normal(tuple(noise.shape), np.float32), noise.device)
             noise.copy_(x.sign() * x.abs().sqrt())
 
     def silence(self) -> None:

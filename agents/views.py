@@ -107,5 +107,5 @@ class View:
                 own[seat, :, seat] = fresh_BD
         parts = [seen_nBV, done_nBV]
         if self._told_apart[role.name]:
-            parts.append(torch.eye(seats).unsqueeze(1).expand(seats, rows, seats))
+            parts.append(torch.eye(seats, device=seen_nBV.device).unsqueeze(1).expand(seats, rows, seats))
         return torch.cat(parts, -1)
