@@ -88,7 +88,7 @@ class Course:
                 parts += demonstrations(pool, "scripted", steps, seed_of(self._seed, -2, number), noise)
             ends = parts[-1].terminated_TR | parts[-1].truncated_TR
             matches += int(ends[:, parts[-1].seat_R == 0].sum())
-        settings = {**self._preset, "epochs": epochs, "minibatch": 512, "target_kl": 0.0}
+        settings = {**self._preset, "epochs": epochs, "lr": 1e-3, "minibatch": 512, "target_kl": 0.0}
         cloning = Cloning(self.spec, CloningSettings.read("cloning", settings), self._seed)
         cloning.update([join(parts, [COPIES * number for number in range(len(parts))])])
         self.learner.restore(cloning.checkpoint(folder))

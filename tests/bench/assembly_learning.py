@@ -72,6 +72,15 @@ TASKS = (
     Task("S1 lift, no curriculum", preset("s1"), ((preset("s1", team_weight=0.0), 160_000),), 80),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
+    simple(
+        "S4 carry, clone that PPO trains on",
+        preset("carry"),
+        40_000,
+        None,
+        shown=300,
+        exams=4,
+        changed={"gamma": 0.98, "lr": 3e-4},
+    ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
 )
@@ -85,6 +94,8 @@ def run(task: Task, seed: int, share: float) -> Course:
             steps = max(50, int(task.shown * share))
             matches = course.clone(task.options, steps, task.noises, task.epochs, Path(folder))
             print(f"{task.name}, seed {seed}: {matches} matches shown", file=sys.stderr, flush=True)
+            if task.stages:
+                course.examine(task.options, 50)
     for options, actions in task.stages:
         course.learn(options, int(actions * share), exam=task.options, exams=task.exams)
     course.examine(task.options, 100)
