@@ -25,8 +25,8 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 import numpy as np
 from scipy import stats
 
-from marl.settings import read_toml
-from tests.bench.learning_tasks import PRESETS, SHORT, TASKS
+from agents.tuned import read_preset
+from tests.bench.learning_tasks import SHORT, TASKS
 from tests.bench.table import Row, show
 from tests.learning.practice import Practice
 
@@ -43,7 +43,7 @@ class Found:
 def train(name: str, seed: int, steps: int, episodes: int) -> Found:
     """Train with the preset, then play greedily."""
     task = TASKS[name]
-    preset = read_toml(PRESETS / f"{task.preset}.toml")
+    preset = read_preset(task.preset)
     practice = Practice(
         task.arena,
         seed,
