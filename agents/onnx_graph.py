@@ -213,7 +213,7 @@ class _Graph:
         """The best legal choice of each counted part."""
         mask = self._input(MASK, TensorProto.UINT8, choices) if choices else ""
         legal = self._do("Cast", mask, to=TensorProto.BOOL) if choices else ""
-        illegal = self._constant(np.float32(MASKED))
+        illegal = self._constant(np.float32(MASKED)) if choices else ""
         best, at = [], 0
         for part in heads.counted:
             logits = self._slice(out, at, at + part.size)

@@ -19,6 +19,7 @@ import numpy as np
 from agents.distributions import ActionHeads
 from agents.returns import n_step
 from marl.errors import ConfigError
+from marl.memory import available_bytes
 from marl.policy import POLICY
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Store:
         self.columns = {role.name: slice(a, b) for role, a, b in zip(roles, ends, ends[1:], strict=False)}
         self.capacity, self.size, self._head = capacity, 0, 0
         self._gamma, self._n, self._joint = gamma, n, joint
+        _check_room(roles, capacity, state_size)
         self._steps = {role.name: _empty(role, capacity) for role in roles}
         seats = ends[-1]
         self.reward_CN = np.zeros((capacity, seats), np.float32)
@@ -225,6 +227,23 @@ class Store:
             tuple(leaf[slot_Bn, seat] for leaf in steps.observation),
             steps.mask_BnA[slot_Bn, seat],
             steps.action_BnK[slot_Bn, seat],
+        )
+
+
+def _check_room(roles: Sequence[Role], capacity: int, state_size: int) -> None:
+    """ConfigError where memory does not suffice: it is taken bit by bit, and would end the process later."""
+    seats = sum(len(role.seats) for role in roles)
+    slot = 4 * state_size + 14 * seats
+    for role in roles:
+        held = _empty(role, 1)
+        slot += sum(leaf.nbytes for leaf in (*held.observation, held.mask_BnA, held.action_BnK))
+    left = available_bytes()
+    if slot * capacity > left:
+        raise ConfigError(
+            "replay",
+            got=f"capacity = {capacity}, which takes {slot * capacity / 2**30:.1f} GiB",
+            expected=f"no more than the {left / 2**30:.1f} GiB that are free",
+            remedy="Lower the learner's capacity, or make its observations smaller.",
         )
 
 

@@ -161,6 +161,18 @@ def test_an_update_that_does_not_fit_is_refused() -> None:
         Store([role], 10, 4, GAMMA, 1, joint=False).add([fragment])
 
 
+def test_more_than_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is taken, with what it takes: later, the system would end the process."""
+    role, _ = material()
+    small = Store([role], 1000, 4, GAMMA, 1, joint=False)
+    needed = 1000 * sum(array.nbytes for array in small._arrays().values())
+    monkeypatch.setattr("agents.replay.available_bytes", lambda: needed)
+    Store([role], 10**6, 4, GAMMA, 1, joint=False)
+    monkeypatch.setattr("agents.replay.available_bytes", lambda: needed - 1)
+    with pytest.raises(ConfigError, match=rf"1000000, which takes {needed / 2**30:.1f} GiB.*Lower the"):
+        Store([role], 10**6, 4, GAMMA, 1, joint=False)
+
+
 def test_a_store_goes_on_from_its_state() -> None:
     """Loaded into another one, both read the same, and the next update goes to the same slots."""
     role, fragment = material()
