@@ -77,8 +77,14 @@ class Course:
                 if update in due:
                     self.examine(exam, 50)
 
-    def clone(
-        self, options: Mapping[str, Any], steps: int, noises: Sequence[float], epochs: int, folder: Path
+    def clone(  # what a clone is made of
+        self,
+        options: Mapping[str, Any],
+        steps: int,
+        noises: Sequence[float],
+        epochs: int,
+        explore: float,
+        folder: Path,
     ) -> int:
         """Begin as a clone of the scripted arms; returns from how many matches."""
         began = time.process_time()
@@ -88,8 +94,8 @@ class Course:
                 parts += demonstrations(pool, "scripted", steps, seed_of(self._seed, -2, number), noise)
             ends = parts[-1].terminated_TR | parts[-1].truncated_TR
             matches += int(ends[:, parts[-1].seat_R == 0].sum())
-        settings = {**self._preset, "epochs": epochs, "lr": 1e-3, "minibatch": 512, "target_kl": 0.0}
-        cloning = Cloning(self.spec, CloningSettings.read("cloning", settings), self._seed)
+        fit = {"epochs": epochs, "explore": explore, "lr": 1e-3, "minibatch": 512, "target_kl": 0.0}
+        cloning = Cloning(self.spec, CloningSettings.read("cloning", {**self._preset, **fit}), self._seed)
         cloning.update([join(parts, [COPIES * number for number in range(len(parts))])])
         self.learner.restore(cloning.checkpoint(folder))
         self.cpu_s += time.process_time() - began

@@ -43,6 +43,7 @@ class Task:
     shown: int = 0
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
+    explore: float = 0.2
     exams: int = 6
     changed: dict[str, Any] = field(default_factory=dict)
     """Settings that differ from the preset's."""
@@ -75,11 +76,12 @@ TASKS = (
     simple(
         "S4 carry, clone that PPO trains on",
         preset("carry"),
-        40_000,
+        25_000,
         None,
         shown=300,
-        exams=4,
-        changed={"gamma": 0.98, "lr": 3e-4},
+        explore=0.05,
+        exams=3,
+        changed={"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01},
     ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
@@ -92,7 +94,7 @@ def run(task: Task, seed: int, share: float) -> Course:
     if task.shown:
         with tempfile.TemporaryDirectory() as folder:
             steps = max(50, int(task.shown * share))
-            matches = course.clone(task.options, steps, task.noises, task.epochs, Path(folder))
+            matches = course.clone(task.options, steps, task.noises, task.epochs, task.explore, Path(folder))
             print(f"{task.name}, seed {seed}: {matches} matches shown", file=sys.stderr, flush=True)
             if task.stages:
                 course.examine(task.options, 50)
