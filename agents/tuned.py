@@ -1,7 +1,7 @@
 """Tuned settings of learners that ship with the package: `presets/ARENA/NAME.toml`, read here only.
 
 ARENA is a short name ("spread"), a module's with slashes ("mpe2/simple_spread_v3"), or "gymnasium/ID". NAME
-is that of the learner, or says what is special about it.
+is that of the learner, or says what is special about it. A table [play] says on how much they were tuned.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from marl.errors import UnknownNameError
-from marl.settings import read_toml
+from marl.settings import Settings, read_toml
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -25,8 +27,24 @@ def presets_of(arena: str) -> list[str]:
     return sorted(path.stem for path in (PRESETS / arena).glob("*.toml"))
 
 
+class Scale(Settings):
+    """How much is played for an update; None: whatever the league says."""
+
+    copies: int | None = Field(None, ge=1, description="copies of the arena")
+    rollout: int | None = Field(None, ge=1, description="environment steps of a fragment")
+
+
 def read_preset(preset: str) -> dict[str, Any]:
     """A learner's settings by "ARENA/NAME"; UnknownNameError lists what there is."""
+    return {name: value for name, value in _content(preset).items() if name != "play"}
+
+
+def read_scale(preset: str) -> Scale:
+    """What a preset says in [play]."""
+    return Scale.read(f"preset {preset}: play", _content(preset).get("play", {}))
+
+
+def _content(preset: str) -> dict[str, Any]:
     if preset not in all_presets():
         raise UnknownNameError("preset of a learner", preset, all_presets())
     return read_toml(PRESETS / f"{preset}.toml")

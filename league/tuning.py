@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.tuned import presets_of, read_preset
+from agents.tuned import presets_of, read_preset, read_scale
 from arenas import ARENAS, full_spec
 from marl.errors import UnknownNameError
 
@@ -24,7 +24,7 @@ def place_of(arena: str, options: Mapping[str, Any]) -> str:
 
 
 def tuned(values: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
-    """A league's settings as plain data with a preset's under the learner's own, and which preset it was.
+    """A league's settings as plain data with a preset's under what they say, and which preset it was.
 
     `asked`: "none"; "auto", which is the learner's name where there is such a preset; a name among the
     arena's presets, or "ARENA/NAME". UnknownNameError lists what there is.
@@ -38,4 +38,9 @@ def tuned(values: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
         raise UnknownNameError(f"preset for {values['arena']}", asked, [*known, NONE])
     preset = asked if "/" in asked else f"{place}/{name if asked == AUTO else asked}"
     learner["settings"] = {**read_preset(preset), **learner.get("settings", {})}
-    return {**values, "learner": learner}, preset
+    scale, pool = read_scale(preset), dict(values.get("pool", {}))
+    if scale.rollout is not None:
+        learner.setdefault("rollout", scale.rollout)
+    if scale.copies is not None:
+        pool.setdefault("copies", scale.copies)
+    return {**values, "learner": learner, "pool": pool}, preset

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agents import LEARNERS, learner_class
-from agents.tuned import about_preset, all_presets, read_preset
+from agents.tuned import about_preset, all_presets, read_preset, read_scale
 from league.config import read_league
 from league.training import settings_of_one
 from league.tuning import place_of, tuned
@@ -52,6 +52,16 @@ def test_presets_go_by_name() -> None:
         tuned(settings_of_one(SPREAD), "trading/pppo")
 
 
+def test_as_much_is_played_as_it_was_tuned_on() -> None:
+    """Copies and steps of a fragment are the preset's, unless they are said."""
+    values, _ = tuned(settings_of_one("gymnasium", options={"id": "CartPole-v1"}), "auto")
+    assert (values["pool"]["copies"], values["learner"]["rollout"]) == (8, 32)
+    assert "play" not in settings_in(values)
+    own = {**settings_of_one("spread"), "pool": {"copies": 4}}
+    values, _ = tuned(own, "auto")
+    assert (values["pool"], values["learner"]["rollout"]) == ({"copies": 4}, 25)
+
+
 @pytest.mark.parametrize(
     ("arena", "options", "place"),
     [
@@ -75,6 +85,7 @@ def test_every_preset_fits_its_learner(preset: str) -> None:
     except MissingExtraError as error:
         pytest.skip(str(error))
     learner.Settings.read(preset, read_preset(preset))
+    read_scale(preset)
     assert about_preset(preset)
 
 
