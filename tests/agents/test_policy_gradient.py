@@ -116,13 +116,9 @@ def test_reinforce_is_unbiased_on_a_bandit() -> None:
     assert (error < 0.1).all()
 
 
-@pytest.mark.parametrize(
-    ("settings", "updates"),
-    [({**A2C, "lr": 0.01}, 60), ({**REINFORCE, "lr": 0.01}, 60)],
-    ids=["a2c", "reinforce"],
-)
-def test_both_learn(settings: dict[str, Any], updates: int) -> None:
+@pytest.mark.parametrize("settings", [A2C, REINFORCE], ids=["a2c", "reinforce"])
+def test_both_learn(settings: dict[str, Any]) -> None:
     """At least 9 of 10 in `identity`, by one step of the optimiser a fragment."""
-    practice = Practice("identity", 0, {"gamma": 0.0, **settings}, options={"seats": 2})
-    practice.run(updates)
+    practice = Practice("identity", 0, {"gamma": 0.0, "lr": 0.02, **settings}, options={"seats": 2})
+    practice.run(15)
     assert practice.examine() >= 9.0

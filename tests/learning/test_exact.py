@@ -91,7 +91,7 @@ def test_penalty_without_a_penalty_is_solved(seed: int, *, separate: bool) -> No
     assert practice.examine(50) == 10.0
 
 
-@pytest.mark.parametrize("penalty", [-25.0, -100.0])
+@pytest.mark.parametrize("penalty", [-100.0, pytest.param(-25.0, marks=pytest.mark.slow)])
 def test_a_penalty_drives_both_to_the_safe_middle(penalty: float) -> None:
     """With k < 0 corners cost too much while the other one still tries: 2, not 10 (over-generalisation)."""
     options = {"steps": 8, "penalty": penalty}
