@@ -234,6 +234,15 @@ class Ledger:
                     found.setdefault(run, set()).add(task)
         return {run: sorted(found[run]) for run in sorted(found)}
 
+    def contents(self) -> list[tuple[str, str, str, int]]:
+        """What lies here: run, purpose, arena, and how many blocks, in the order of names."""
+        columns = [schema.blocks.c[name] for name in ("run", "purpose", "arena")]
+        query = sa.select(*columns, sa.func.count()).group_by(*columns).order_by(*columns)
+        with self._transaction() as connection:
+            return [
+                (run, purpose, arena, number) for run, purpose, arena, number in connection.execute(query)
+            ]
+
     def digests(self, run: str, task: int) -> dict[str, str]:
         """The content hash under which each block of a task was recorded."""
         table = schema.blocks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from league.totals import Totals
 from marl.errors import LedgerError, UnknownNameError
 
 if TYPE_CHECKING:
-    from league.runs import Run
+    from league.source import Source
 
 
 def quick_standings(
@@ -56,18 +56,11 @@ def quick_standings(
     )
 
 
-def quick_of(run: Run, purpose: str) -> Standings:
+def quick_of(run: Source, purpose: str) -> Standings:
     """Point estimates from the totals of a ledger of any length, intervals from the last fit."""
-    ledger, name = run.ledger, run.settings.name
-    kept = ledger.totals(name, purpose)
+    kept = run.ledger.totals(run.name, purpose)
     here = {player for pair in kept.pairs for player in pair[:2]}
-    return quick_standings(kept, anchors=anchors_of(run, here), last=ledger.last_fit(name, purpose))
-
-
-def anchors_of(run: Run, here: Collection[str]) -> dict[str, float]:
-    """The anchors of a run among those who are here."""
-    rules = run.settings.tournament
-    return {name: elo for name, elo in (rules.anchors if rules else {}).items() if name in here}
+    return quick_standings(kept, anchors=run.anchors(here), last=run.ledger.last_fit(run.name, purpose))
 
 
 def _with_intervals(rows: tuple[StandingsRow, ...], last: Standings | None) -> tuple[StandingsRow, ...]:

@@ -23,7 +23,9 @@ from marl.settings import read_toml
 from marl.spec import content_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from league.config import TournamentSettings
 
 CONFIG, ABOUT, LEDGER, METRICS, LOCK, REPORT = (
     "config.toml",
@@ -86,6 +88,26 @@ class Run:
             )
         settings = LeagueSettings.read(str(config), read_toml(config))
         return cls(folder, settings, Ledger.open(folder / LEDGER, create=False), None)
+
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return f"run {self.folder}"
+
+    @property
+    def name(self) -> str:
+        """What it is called in its ledger."""
+        return self.settings.name
+
+    @property
+    def rules(self) -> TournamentSettings | None:
+        """Its tournament's rules."""
+        return self.settings.tournament
+
+    def anchors(self, here: Collection[str]) -> dict[str, float]:
+        """Those of its anchors that are here."""
+        pins = self.rules.anchors if self.rules else {}
+        return {name: elo for name, elo in pins.items() if name in here}
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Write the figures of all updates, one a line: a copy of what the ledger holds."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from league.block import BlockResult
-    from league.config import LeagueSettings
+    from league.config import LeagueSettings, TournamentSettings
     from league.findings import Beaten
     from league.formats import Round
     from league.player import Player
@@ -62,15 +62,14 @@ def conclude_team(
     rounds: Sequence[Round],
 ) -> TeamFindings:
     """Everything that can be said of a run by scores; `gone` are players that left early, and why."""
-    table = judged(settings, blocks)
+    table = judged(settings.tournament, blocks)
     report = frame(settings, selfplay, entrants, metrics, blocks, gone, rounds)
     names = report.names
     return TeamFindings(table, names, replace(report, teamwork=table, headline=_headline(table, names)))
 
 
-def judged(settings: LeagueSettings, blocks: Sequence[BlockResult]) -> Teamwork:
-    """The table of a run's blocks, by its settings."""
-    rules = settings.tournament
+def judged(rules: TournamentSettings | None, blocks: Sequence[BlockResult]) -> Teamwork:
+    """The table of a run's blocks, by its tournament's rules."""
     form = None if rules is None else rules.format
     return teamwork(
         blocks,

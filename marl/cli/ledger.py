@@ -1,4 +1,4 @@
-"""`marl ledger`: check, audit, upgrade, write out, read in and join the record of matches."""
+"""`marl ledger`: list, check, audit, upgrade, write out, read in and join the record of matches."""
 
 from __future__ import annotations
 
@@ -50,6 +50,30 @@ def check(where: Where, *, as_json: AsJson = False) -> None:
         to.print("The ledger is whole." if not problems else f"{len(problems)} problems.")
     if problems:
         raise typer.Exit(FAILED)
+
+
+@app.command("list")
+def list_all(where: Where, *, as_json: AsJson = False) -> None:
+    """What lies in a ledger: runs, what their blocks are for, arenas, and how many blocks."""
+    with _opened(where) as ledger:
+        rows = [
+            {"run": run, "purpose": purpose, "arena": arena, "blocks": blocks}
+            for run, purpose, arena, blocks in ledger.contents()
+        ]
+        tasks = {run: len(numbers) for run, numbers in ledger.runs().items()}
+    if as_json:
+        print_json({"blocks": rows, "tasks": tasks})
+        return
+    from rich.table import Table
+
+    table = Table("run", "purpose", "arena")
+    table.add_column("blocks", justify="right")
+    for row in rows:
+        table.add_row(str(row["run"]), str(row["purpose"]), str(row["arena"]), f"{row['blocks']:,}")
+    to = console()
+    to.print(table)
+    for run in sorted(tasks.keys() - {str(row["run"]) for row in rows}):
+        to.print(f"{run}: {tasks[run]} tasks, no blocks", highlight=False, markup=False)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,18 +10,26 @@ from marl.cli.options import AsJson
 from marl.cli.printing import console, print_csv, print_json
 
 if TYPE_CHECKING:
-    from league.runs import Run
+    from league.source import Source
 
-Folder = Annotated[Path, typer.Argument(help="The folder of a run.")]
-Folders = Annotated[list[Path], typer.Argument(help="The folder of a run; of several, which then vote.")]
+_WHERE = "The folder of a run, a ledger's SQLite file, or postgresql://HOST/NAME"
+Where = Annotated[str, typer.Argument(help=f"{_WHERE}.")]
+Wheres = Annotated[list[str], typer.Argument(help=f"{_WHERE}; of several, which then vote.")]
 Purpose = Annotated[str, typer.Option(help="Which blocks: tournament, gate or eval.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print rows of comma-separated values.")]
 
 
 def standings(
-    folder: Folder,
+    where: Where,
     *,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Which run; needed where several lie in a ledger.")
+    ] = None,
     purpose: Purpose = "tournament",
+    anchors: Annotated[
+        list[str] | None,
+        typer.Option("--anchor", help="PLAYER=ELO, pinned instead of the run's own anchors; repeatable."),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="From totals, at any length; intervals are those of the last fit.")
     ] = False,
@@ -34,18 +41,36 @@ def standings(
     as_json: AsJson = False,
 ) -> None:
     """The standings of a run, computed anew from its ledger: ratings, or scores where all are one team."""
-    from league.runs import Run as Opened
+    from league.source import opened
 
-    with Opened.open(folder) as run:
+    with opened(where, run, _pins(anchors or [])) as found:
         if system is not None:
-            _exported(run, purpose, system, as_csv=as_csv, as_json=as_json)
+            _exported(found, purpose, system, as_csv=as_csv, as_json=as_json)
         elif quick:
-            _quick(run, purpose, as_csv=as_csv, as_json=as_json)
+            _quick(found, purpose, as_csv=as_csv, as_json=as_json)
         else:
-            _fitted(run, purpose, as_csv=as_csv, as_json=as_json)
+            _fitted(found, purpose, as_csv=as_csv, as_json=as_json)
 
 
-def _fitted(run: Run, purpose: str, *, as_csv: bool, as_json: bool) -> None:
+def _pins(anchors: list[str]) -> dict[str, float]:
+    """`PLAYER=ELO` as a table; ConfigError for anything else."""
+    from math import isfinite
+
+    from marl.errors import ConfigError
+
+    pins = {}
+    for text in anchors:
+        player, _, elo = text.rpartition("=")
+        try:
+            pins[player] = float(elo)
+        except ValueError:
+            player = ""
+        if not player or not isfinite(pins[player]):
+            raise ConfigError("--anchor", got=text, expected="PLAYER=ELO, as random=0")
+    return pins
+
+
+def _fitted(run: Source, purpose: str, *, as_csv: bool, as_json: bool) -> None:
     from league.report_parts import forfeit_notes
     from league.standings import blocks_of, names_of, scores_of, standings_of
     from league.tables import head_to_head_table, standings_table, to_json
@@ -73,7 +98,7 @@ def _fitted(run: Run, purpose: str, *, as_csv: bool, as_json: bool) -> None:
             to.print(note, highlight=False, markup=False)
 
 
-def _quick(run: Run, purpose: str, *, as_csv: bool, as_json: bool) -> None:
+def _quick(run: Source, purpose: str, *, as_csv: bool, as_json: bool) -> None:
     from league.live import quick_of  # and no more than it needs: it is for ledgers of any length
 
     rated = quick_of(run, purpose)
@@ -88,7 +113,7 @@ def _quick(run: Run, purpose: str, *, as_csv: bool, as_json: bool) -> None:
         console().print(standings_table(rated, names_of(run)))
 
 
-def _exported(run: Run, purpose: str, system: str, *, as_csv: bool, as_json: bool) -> None:
+def _exported(run: Source, purpose: str, system: str, *, as_csv: bool, as_json: bool) -> None:
     from league.exports import exported
     from league.standings import blocks_of, names_of
 
@@ -106,8 +131,11 @@ def _exported(run: Run, purpose: str, system: str, *, as_csv: bool, as_json: boo
 
 
 def games(
-    folders: Folders,
+    wheres: Wheres,
     *,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", help="Which run of a ledger; several given vote.")
+    ] = None,
     purpose: Purpose = "tournament",
     measure: Annotated[
         str, typer.Option("--measure", help="What counts in a meeting: win, or difference of scores.")
@@ -116,10 +144,28 @@ def games(
     as_json: AsJson = False,
 ) -> None:
     """What a rating can't say: Nash averaging, alpha-rank, deviation ratings; several runs vote."""
-    from league.standings import analysed, voted
+    from contextlib import ExitStack
 
-    if len(folders) > 1:
-        found = voted(folders, purpose)
+    from league.source import opened
+    from league.standings import analysed, voted
+    from marl.errors import ConfigError
+
+    if run and len(wheres) > 1:
+        raise ConfigError(
+            "--run",
+            got=f"{len(wheres)} places",
+            expected="one ledger",
+            remedy="Join them by `marl ledger merge`.",
+        )
+    asked = [(wheres[0], name) for name in run] if run else [(where, None) for where in wheres]
+    notes: list[str] = []
+    with ExitStack() as stack:
+        sources = [stack.enter_context(opened(*entry)) for entry in asked]
+        if len(sources) > 1:
+            found, notes = voted(sources, purpose)
+        else:
+            analysis, names = analysed(sources[0], purpose, measure)
+    if len(sources) > 1:
         rows = [
             {
                 "player": player,
@@ -131,9 +177,8 @@ def games(
             for player in players
         ]
         title = f"{found.voters} runs vote: Schulze's tiers, Copeland's scores, the maximal lottery"
-        data, names = found.to_json(), dict[str, str]()
+        data, names = found.to_json() | {"notes": notes}, dict[str, str]()
     else:
-        analysis, names = analysed(folders[0], purpose, measure)
         data = analysis.to_json()
         rows = data["rows"]
         cyclic = (
@@ -147,6 +192,8 @@ def games(
         print_csv(rows)
     else:
         _print_rows(rows, names, title)
+        for note in notes:
+            console().print(note, highlight=False, markup=False)
 
 
 def _print_rows(rows: list[dict[str, Any]], names: dict[str, str], title: str) -> None:
