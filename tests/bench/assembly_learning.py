@@ -81,7 +81,7 @@ TASKS = (
         shown=300,
         explore=0.05,
         exams=3,
-        changed={"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01},
+        changed={"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01, "normalise": False},
     ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
