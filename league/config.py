@@ -168,7 +168,8 @@ def read_league(
     """The settings of a preset (by name) or a TOML file (by path), with `a.b=v` assignments put in.
 
     `learner.preset` there names tuned settings of the learner to start from, as `league.tuning.tuned` has it;
-    "auto" where the learner has no settings at all. `told` hears which one was taken.
+    "auto" where the learner has no settings at all. `told` hears which one was taken, where
+    there are stages to learn in.
     """
     path = Path(name)
     if path.suffix != ".toml":
@@ -180,6 +181,6 @@ def read_league(
     if isinstance(learner, dict) and "arena" in values:
         asked = learner.pop("preset", NONE if learner.get("settings") else AUTO)
         values, taken = tuned(values, asked)
-        if taken and told is not None:
+        if taken and told is not None and values.get("stages"):  # a tournament alone has no learner
             told(taken)
     return LeagueSettings.read(str(path.name), values)

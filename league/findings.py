@@ -32,6 +32,8 @@ _MANY_BLOCKS = 100_000
 """Blocks that nobody will play to part two players."""
 _MOST_ANALYSED = 20
 """Players up to which the game theory of a tournament takes seconds."""
+_MOST_NAMED = 4
+"""Players that the headline names where it is open who comes first."""
 _MOST_REFITS = 40
 """Players up to which the table is fitted again without each."""
 
@@ -161,7 +163,14 @@ def headline_of(
     """The finding in one sentence, and whether it is a good one (None: nothing was claimed)."""
     if not beaten:
         first = standings.rows[0]
-        return f"{names.get(first.player, first.player)} comes first.", None
+        if first.rank_high == 1:
+            return f"{names.get(first.player, first.player)} comes first.", None
+        able = [names.get(row.player, row.player) for row in standings.rows if row.rank_low == 1]
+        told = [
+            *able[:_MOST_NAMED],
+            *([f"{len(able) - _MOST_NAMED} others"] if len(able) > _MOST_NAMED else []),
+        ]
+        return f"It is open who comes first: {' or '.join(told)}.", None
     short = [entry.player for entry in beaten if not entry.ok]
     if short:
         return f"{main} does NOT beat {', '.join(short)} with its whole 95 % interval above zero.", False

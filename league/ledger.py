@@ -239,9 +239,7 @@ class Ledger:
         columns = [schema.blocks.c[name] for name in ("run", "purpose", "arena")]
         query = sa.select(*columns, sa.func.count()).group_by(*columns).order_by(*columns)
         with self._transaction() as connection:
-            return [
-                (run, purpose, arena, number) for run, purpose, arena, number in connection.execute(query)
-            ]
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
     def digests(self, run: str, task: int) -> dict[str, str]:
         """The content hash under which each block of a task was recorded."""

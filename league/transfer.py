@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from league import schema, totals
 from league.block import BlockResult
 from league.ledger import Ledger
 from league.player import Player
 from league.records import TaskRecord, TrainingRow
-from marl.errors import LedgerError
+from marl.errors import LedgerError, MarlError
 
 _BLOCKS_AT_ONCE = 500
 FORMAT = "marl-ledger"
@@ -91,42 +93,41 @@ def export(ledger: Ledger) -> Iterator[str]:
             yield _line("audit", {"run": run, "event": event, "detail": detail})
 
 
-def read_in(ledger: Ledger, lines: Iterable[str]) -> int:
+def read_in(ledger: Ledger, lines: Iterable[str], where: str = "export") -> int:
     """Read exported lines into a ledger; returns how many blocks were new. What is there already stays.
 
-    Raises LedgerError for lines that are none of an export, and where both ledgers say different things; then
-    the ledger is as it was: blocks of two runs under one name would be rated together.
+    `where` is what errors call the lines, beside their numbers. Raises LedgerError for lines that are none of
+    an export or damaged, and where both ledgers say different things; then the ledger is as it was: blocks of
+    two runs under one name would be rated together.
     """
     with ledger.together():
-        return _read_in(ledger, lines)
+        return _read_in(ledger, lines, where)
 
 
-def _read_in(ledger: Ledger, lines: Iterable[str]) -> int:
+def _read_in(ledger: Ledger, lines: Iterable[str], where: str) -> int:
     blocks: list[BlockResult] = []
     players: list[Player] = []
     known: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     new = 0
     for number, line in enumerate(lines, 1):
-        kind, data = _parsed(number, line)
-        if kind == "player":
-            players.append(Player.from_json(data))
+        entry = _parsed(f"{where}, line {number}", line, first=number == 1)
+        if isinstance(entry, Player):
+            players.append(entry)
             continue
         if players:
             ledger.add_players(players)
             players = []
-        if kind == "block":
-            blocks.append(BlockResult.from_json(data))
-        if blocks and (kind != "block" or len(blocks) >= _BLOCKS_AT_ONCE):
+        if isinstance(entry, BlockResult):
+            blocks.append(entry)
+        if blocks and (not isinstance(entry, BlockResult) or len(blocks) >= _BLOCKS_AT_ONCE):
             new += ledger.commit(blocks)
             blocks = []
-        if kind == "task":
-            rows = [TrainingRow(**{**row, "lineup": dict(row["lineup"])}) for row in data.pop("training")]
-            ledger.commit_task(TaskRecord(**data), training=rows)
-        elif kind == "audit":
-            trail = known.setdefault(data["run"], ledger.audit(data["run"]))
-            entry = (data["event"], data["detail"])
-            if entry not in trail:
-                ledger.note(data["run"], *entry)
+        if isinstance(entry, _Task):
+            ledger.commit_task(entry.record, training=entry.training)
+        elif isinstance(entry, _Note):
+            trail = known.setdefault(entry.run, ledger.audit(entry.run))
+            if (entry.event, entry.detail) not in trail:
+                ledger.note(entry.run, entry.event, entry.detail)
     ledger.add_players(players)
     return new + (ledger.commit(blocks) if blocks else 0)
 
@@ -136,25 +137,81 @@ def merge(into: Ledger, source: Ledger) -> int:
     return read_in(into, export(source))
 
 
-def _parsed(number: int, line: str) -> tuple[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Task:
+    record: TaskRecord
+    training: list[TrainingRow]
+
+
+@dataclass(frozen=True)
+class _Note:
+    run: str
+    event: str
+    detail: dict[str, Any]
+
+
+_Entry = Player | BlockResult | _Task | _Note | None
+
+
+def _parsed(where: str, line: str, *, first: bool) -> _Entry:
+    """What a line says, None for the header; LedgerError where it is none of an export, or damaged."""
     try:
-        (kind, data) = json.loads(line).popitem()
-    except (ValueError, AttributeError, KeyError) as error:
+        ((kind, data),) = json.loads(line).items()
+    except (ValueError, AttributeError) as error:
+        raise LedgerError(where, got=line[:60].rstrip(), expected="a line of `marl ledger export`") from error
+    if first != (kind == "header"):
+        raise LedgerError(where, got=kind, expected="a header at the beginning, and nowhere else")
+    if kind != "header" and kind not in _ENTRIES:
+        raise LedgerError(where, got=kind, expected=f"one of {', '.join(_ENTRIES)}")
+    try:
+        if kind != "header":
+            return _ENTRIES[kind](data)
+        form, version = str(data["format"]), int(data["schema"])
+    except (KeyError, TypeError, ValueError, AttributeError, MarlError) as error:
+        got = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise LedgerError(
-            f"line {number}", got=line[:60], expected="a line of `marl ledger export`"
+            where,
+            got=f"a damaged {kind}: {got}",
+            expected=f"a {kind} as `marl ledger export` writes it",
+            remedy="Nothing was read in. Export again.",
         ) from error
-    if (number == 1) != (kind == "header"):
-        raise LedgerError(f"line {number}", got=kind, expected="a header at the beginning, and nowhere else")
-    if kind == "header" and data.get("format") != FORMAT:
-        raise LedgerError("line 1", got=f"format {data.get('format')}", expected=FORMAT)
-    if kind == "header" and data["schema"] > schema.VERSION:
+    if form != FORMAT:
+        raise LedgerError(where, got=f"format {form}", expected=FORMAT)
+    if version > schema.VERSION:
         raise LedgerError(
-            "line 1",
-            got=f"schema {data['schema']}",
+            where,
+            got=f"schema {version}",
             expected=f"at most {schema.VERSION}",
             remedy="Upgrade this package.",
         )
-    return kind, data
+    return None
+
+
+def _player(data: dict[str, Any]) -> Player:
+    return msgspec.convert(Player.from_json(data).to_json(), Player)
+
+
+def _block(data: dict[str, Any]) -> BlockResult:
+    if data.keys() - {"plan", "matches"}:
+        raise ValueError(f"fields {', '.join(data)}")
+    return msgspec.convert(asdict(BlockResult.from_json(data)), BlockResult)  # for the types of its values
+
+
+def _task(data: dict[str, Any]) -> _Task:
+    rows = [TrainingRow(**{**row, "lineup": dict(row["lineup"])}) for row in data.pop("training")]
+    return msgspec.convert(asdict(_Task(TaskRecord(**data), rows)), _Task)
+
+
+def _note(data: dict[str, Any]) -> _Note:
+    return msgspec.convert(asdict(_Note(**data)), _Note)
+
+
+_ENTRIES: dict[str, Callable[[dict[str, Any]], _Entry]] = {
+    "player": _player,
+    "block": _block,
+    "task": _task,
+    "audit": _note,
+}
 
 
 def _line(kind: str, data: object) -> str:

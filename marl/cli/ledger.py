@@ -133,7 +133,7 @@ def read(
     if not source.is_file():
         raise LedgerError(str(source), got="no such file", expected="an export")
     with _opened(where, create=True) as ledger, source.open(encoding="utf-8") as lines:
-        console().print(f"{read_in(ledger, lines)} new blocks", highlight=False)
+        console().print(f"{read_in(ledger, lines, str(source))} new blocks", highlight=False)
 
 
 @app.command()

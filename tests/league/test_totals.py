@@ -200,6 +200,34 @@ def test_what_is_no_export_is_refused(ledger: Ledger, line: str) -> None:
         read_in(ledger, [line])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry.clear(),
+        lambda entry: entry.pop(next(iter(entry))),
+        lambda entry: entry.update(more=1),
+        lambda entry: entry.update(dict.fromkeys(entry, 0)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["player", "block", "task", "audit"])
+def test_a_damaged_line_is_named_and_nothing_is_read(
+    ledger: Ledger, tmp_path: Path, kind: str, change: Callable[[dict[str, object]], object]
+) -> None:
+    """Fields that are missing, unknown or of another type: one error with file and line."""
+    ledger.commit_task(TaskRecord("again", 0, "play", "one", {}))
+    ledger.note("again", "probation", {"task": 0})
+    lines = list(export(ledger))
+    number = max(i for i, line in enumerate(lines) if kind in json.loads(line))
+    entry = json.loads(lines[number])
+    change(entry[kind])
+    lines[number] = json.dumps(entry)
+    with Ledger.open(tmp_path / "copy.db") as copy:
+        with pytest.raises(LedgerError, match=rf"spring.jsonl, line {number + 1}: .*{kind}"):
+            read_in(copy, lines, "spring.jsonl")
+        assert not copy.players()
+        assert not copy.runs()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ten_million_seat_rows_have_standings_within_a_second(tmp_path: Path) -> None:

@@ -94,6 +94,10 @@ def test_a_league_without_settings_of_its_own_takes_the_preset(tmp_path: Path) -
     file = tmp_path / "own.toml"
     told: list[str] = []
     file.write_text(f'arena = "{SPREAD}"\n', encoding="utf-8")
+    read_league(str(file), told=told.append)
+    assert not told  # nothing learns in a tournament alone
+    with file.open("a", encoding="utf-8") as more:
+        more.write('[[stages]]\nname = "one"\nsteps = 64\nmax_tasks = 1\n')
     assert read_league(str(file), told=told.append).learner.settings == read_preset(told[0])
     assert read_league(str(file), ["learner.settings.lr=0.5"]).learner.settings == {"lr": 0.5}
     mixed = read_league(str(file), ["learner.settings.lr=0.5", "learner.preset=ppo"])
