@@ -200,14 +200,14 @@ class Contest:
         number = self._met[_key(meeting)] + position - start
         if meeting.scenario is not None:
             return self._scene(index, meeting, meeting.scenario, position, number)
-        # where rotation can't exchange the players, the order of the table alternates
-        table = meeting.players if number % 2 == 0 else meeting.players[::-1]
-        plans = [
-            self._plan(index, position, number, seated(self._spec, players), meeting)
-            for players in (meeting.players, table)
-        ]
-        swapped = seated(self._spec, meeting.players[::-1])
-        return plans[0] if swapped in [dict(lineup) for lineup in plans[0].lineups] else plans[1]
+        # where rotation can't exchange the players, blocks take the orders of the table in turn
+        table = turned(meeting.players, number)
+        wanted = seated(self._spec, table)
+        for players in (meeting.players, meeting.players[::-1]):
+            plan = self._plan(index, position, number, seated(self._spec, players), meeting)
+            if wanted in [dict(lineup) for lineup in plan.lineups]:
+                return plan
+        return self._plan(index, position, number, wanted, meeting)
 
     def _scene(
         self, index: int, meeting: Meeting, scenario: Scenario, position: int, number: int
@@ -239,6 +239,17 @@ class Contest:
 def _key(meeting: Meeting) -> tuple[frozenset[str], str]:
     """Meetings that count as the same: those of the same players in the same scenario."""
     return frozenset(meeting.players), "" if meeting.scenario is None else meeting.scenario.digest
+
+
+def turned(players: Sequence[str], number: int) -> tuple[str, ...]:
+    """The order of a table in its block of that number.
+
+    Every other block has it reversed, and of three or more every other pair of blocks begins one further on:
+    where there are more seats than players, each holds the more seats equally often.
+    """
+    start = number // 2 % len(players) if len(players) > 2 else 0
+    order = (*players[start:], *players[:start])
+    return order if number % 2 == 0 else order[::-1]
 
 
 def seated(spec: Spec, players: Sequence[str]) -> dict[str, str]:

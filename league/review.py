@@ -11,6 +11,7 @@ import numpy as np
 from agents import load_snapshot, make_policy, scripted_names
 from agents.snapshot import read as read_snapshot
 from league.formats import CrossPlay, Scenarios, by_scores
+from league.formats.adaptive import Adaptive
 from marl.errors import ConfigError, SnapshotError, UnknownNameError
 from marl.loading import build
 
@@ -128,6 +129,8 @@ def _review_tournament(settings: LeagueSettings, rules: TournamentSettings, spec
         raise ConfigError(where, got=f"{', '.join(doubles)} twice", expected="players of different names")
     if len(names) + len(own) < (1 if isinstance(rules.format, Scenarios) else 2):
         raise ConfigError(where, got=f"{', '.join(names) or 'nobody'}", expected="two players or more")
+    if isinstance(rules.format, Adaptive):
+        _review_budget(where, rules.format, len(names) + (1 + rules.ancestors if own else 0))
     rated = [name for name in names if not is_snapshot(name, spec)]
     _known(f"{where}.anchors", rules.anchors, rated)
     _known(f"{where}.must_beat", rules.must_beat, rated)
@@ -136,6 +139,18 @@ def _review_tournament(settings: LeagueSettings, rules: TournamentSettings, spec
             f"{where}.must_beat",
             got=", ".join(rules.must_beat),
             expected="stages in which a main player is trained that could beat them",
+        )
+
+
+def _review_budget(where: str, form: Adaptive, players: int) -> None:
+    """Whether every pair can meet at all: who never met is on no common scale."""
+    pairs = players * (players - 1) // 2
+    if pairs * form.first > form.budget:
+        raise ConfigError(
+            f"{where}.format.budget",
+            got=f"{form.budget} blocks",
+            expected=f"{pairs * form.first} at least: {form.first} of each of {pairs} pairs to begin with",
+            remedy="Raise budget, or lower first.",
         )
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from league.block import BlockResult, Outcome
 from league.conduct import Conduct, FaultRules
 from league.config import LeagueSettings
-from league.contest import seated
+from league.contest import seated, turned
 from league.exports import SYSTEMS
 from league.findings import Findings
 from league.formats import FORMATS
@@ -122,6 +122,31 @@ def test_seats_are_taken_in_turn_by_sides() -> None:
     assert list(seated(market, ("a", "b", "c")).values()) == list("abcabcab")
     together = build(ArenaRef("arenas.identity:Identity", {"seats": 3})).spec
     assert set(seated(together, ("a", "b")).values()) == {"a", "b"}
+
+
+@pytest.mark.parametrize("players", ["ab", "abc", "abcd"])
+def test_seats_that_are_left_over_go_round(players: str) -> None:
+    """Two orders for each player: each is first and last equally often, and two simply alternate."""
+    orders = ["".join(turned(tuple(players), number)) for number in range(2 * len(players))]
+    for place in (0, -1):
+        assert sorted(order[place] for order in orders) == sorted(players * 2)
+    assert "".join(order[0] for order in orders[:2]) == players[0] + players[-1]
+
+
+def test_nobody_holds_the_fourth_seat_for_ever(tmp_path: Path) -> None:
+    """Three players at a table of four: within three blocks each has had two seats once."""
+    values = settings_of_tournament("trading", ["hold", "random", "zi_c"], options={"seats": 4, "horizon": 2})
+    values["pool"] = {"copies": 4, "hosts": 0}
+    values["tournament"] |= {
+        "format": {"kind": "round_robin", "tables": [3], "blocks": 3},
+        "resamples": 100,
+    }
+    _play(LeagueSettings.read("test", values), tmp_path)
+    twice = []
+    for plan in _rows(tmp_path):
+        seats = [player for _, player in plan["lineups"][0]]
+        twice += [player for player in set(seats) if seats.count(player) == 2]
+    assert sorted(twice) == ["hold", "random", "zi_c"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def _scene(focal: str, *background: str) -> str:
         (DUEL, 'tournament.players=["random", "no/such/snapshot"]', SnapshotError, ["no such folder"]),
         (DUEL, 'tournament.players=["random", "random"]', ConfigError, ["random twice"]),
         (DUEL, 'tournament.players=["random"]', ConfigError, ["two players"]),
+        (DUEL, 'tournament.format={"kind": "adaptive", "budget": 1}', ConfigError, ["budget", "2 of each"]),
+        (TOY, 'tournament.format={"kind": "adaptive", "budget": 5}', ConfigError, ["budget", "Raise"]),
         (DUEL, "tournament.anchors.randm=1000", UnknownNameError, ["anchors", "'randm'", "random"]),
         (TOY, 'tournament.must_beat=["randm"]', UnknownNameError, ["must_beat", "'randm'", "random"]),
         (DUEL, 'tournament.must_beat=["random"]', ConfigError, ["must_beat", "stages"]),
