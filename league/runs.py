@@ -127,6 +127,15 @@ class Run:
         self.close()
 
 
+def busy(folder: Path) -> bool:
+    """Whether a process writes in a run's folder now."""
+    try:
+        os.close(_locked(folder))
+    except RunError:
+        return True
+    return False
+
+
 def _locked(folder: Path) -> int:
     """A descriptor that holds the folder's lock for as long as it is open."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -108,19 +108,26 @@ def plan(
 @app.command()
 def enter(folder: Path, player: Annotated[str, typer.Argument(help=_PLAYER)]) -> None:
     """Enter a player into a tournament that is running; it is taken in before the next task."""
-    from league.requests import ENTERED, ask
+    from league.requests import ENTERED
 
-    ask(folder, ENTERED, player)
-    console().print(f"{player} is asked in", highlight=False)
+    _ask(folder, ENTERED, player, "in")
 
 
 @app.command()
 def leave(folder: Path, player: Annotated[str, typer.Argument(help="As it was named at the start.")]) -> None:
     """Take a player out of a tournament that is running; what it played stays and counts."""
-    from league.requests import LEFT, ask
+    from league.requests import LEFT
 
-    ask(folder, LEFT, player)
-    console().print(f"{player} is asked out", highlight=False)
+    _ask(folder, LEFT, player, "out")
+
+
+def _ask(folder: Path, event: str, player: str, way: str) -> None:
+    from league.requests import ask, checked
+
+    name, playing = checked(folder, event, player)
+    ask(folder, event, name)
+    rest = "" if playing else "; nobody plays this run now: it is taken when the run goes on"
+    console().print(f"{name} is asked {way}{rest}", highlight=False, soft_wrap=True)
 
 
 def compare(

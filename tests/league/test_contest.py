@@ -24,7 +24,7 @@ from league.requests import ask
 from league.runs import Run
 from league.standings import verified
 from marl.cli.front import app
-from marl.errors import UnknownNameError
+from marl.errors import ConfigError, RunError, SnapshotError, UnknownNameError
 from marl.loading import ArenaRef, build
 
 Make = Callable[..., BlockResult]
@@ -114,6 +114,31 @@ def test_players_enter_and_leave_while_it_runs(tmp_path: Path) -> None:
     assert league.contest.gone == {ROCK: "left"}
     assert any("left before the end" in note for note in findings.report.notes)
     assert not list((folder / "requests").iterdir())
+
+
+def test_who_enters_or_leaves_is_looked_at_first(finished: Path, tmp_path: Path) -> None:
+    """A run that is over, and names that are none, are errors at once; the others wait for the next task."""
+    for way in ("enter", "leave"):
+        with pytest.raises(RunError, match="over"):
+            _run("tournament", way, str(finished), ROCK)
+        with pytest.raises(RunError, match="no config"):
+            _run("tournament", way, str(tmp_path), ROCK)
+    Run.create(tmp_path / "open", _settings()).close()
+    folder = str(tmp_path / "open")
+    with pytest.raises(UnknownNameError, match="rock"):
+        _run("tournament", "leave", folder, "tests.league.toys:rok")
+    with pytest.raises(UnknownNameError, match="nobody_knows"):
+        _run("tournament", "enter", folder, "nobody_knows")
+    with pytest.raises(SnapshotError, match="no"):
+        _run("tournament", "enter", folder, "no/such/snapshot")
+    with pytest.raises(ConfigError, match="plays already"):
+        _run("tournament", "enter", folder, ROCK)
+    assert not (tmp_path / "open" / "requests").exists()
+    assert "nobody plays this run now" in _run("tournament", "leave", folder, ROCK).stdout
+    with pytest.raises(ConfigError, match="is out"):
+        _run("tournament", "leave", folder, ROCK)
+    with Run.create(tmp_path / "open", _settings()):
+        assert _run("tournament", "enter", folder, ROCK).stdout.strip() == f"{ROCK} is asked in"
 
 
 def test_seats_are_taken_in_turn_by_sides() -> None:
