@@ -22,6 +22,7 @@ import marl
 from marl.errors import ConfigError, GatewayError, UnknownNameError
 from marl.gateway.clock import TimeControl
 from marl.gateway.remote import Link, RemotePolicy
+from marl.hosting.link import sweep
 from marl.spec import content_hash
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 START_S = 20.0
 STOP_S = 3.0
 ANSWER_S = 5.0
+_FOLDER = "marl-gateway-"
 _SOCKET_PATH_BYTES = 100
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
@@ -79,7 +81,8 @@ class Gateway:
         self.time_control = _valid(time_control or TimeControl())
         self._players = tuple(tokens)
         self._policies: list[RemotePolicy] = []
-        self._folder = Path(tempfile.mkdtemp(prefix="marl-gateway-"))
+        sweep(_FOLDER)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self.endpoint = f"ipc://{self._folder}/control"
         self._log = (self._folder / "stderr").open("a+b")
         self._process: subprocess.Popen[bytes] | None = None

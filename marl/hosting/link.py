@@ -173,10 +173,10 @@ def resolved(address: str) -> str:
     return f"tcp://{number}:{port}"
 
 
-def sweep() -> None:
-    """Remove what killed runs of this user left in the temporary folder: folders of sockets, hours old."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
-        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
+def sweep(prefix: str = _FOLDER) -> None:
+    """Remove what killed runs of this user left in the temporary folder: `PREFIXPID-*`, minutes old."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
+        pid = folder.name.removeprefix(prefix).partition("-")[0]
         try:
             status = folder.lstat()
             if not pid.isdigit() or status.st_uid != os.getuid() or _runs(int(pid)):
