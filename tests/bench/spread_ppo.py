@@ -216,7 +216,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     runs, updates = (2, 2) if asked.quick else (5, 6)
-    here = [*stable_baselines((8, 0), (64, 0), (64, 2)), Plain(8, 0), Plain(64, 0), Plain(64, 2)]
+    here = [*stable_baselines((8, 0), (64, 2), (256, 2)), Plain(8, 0), Plain(64, 2), Plain(256, 2)]
     elsewhere = [
         Elsewhere("tianshou", "tianshou_spread.py", "Tianshou", updates),
         Elsewhere("rllib", "rllib_spread.py", "RLlib", updates),
