@@ -8,13 +8,12 @@ import numpy as np
 from gymnasium import spaces
 
 from arenas.construction import kernel
-from arenas.construction.entry import entry
+from arenas.construction.entry import UNKNOWN, entry
 from arenas.construction.layout import choices, observation_size, observation_slices, state_size
 from arenas.construction.options import Options, rules
 from arenas.construction.project import packed
 from arenas.construction.readers import read_projects
-from arenas.construction.record import ACTIVITIES, PROJECT
-from arenas.construction.slots import FEATURES
+from arenas.construction.record import ACTIVITIES, PROJECT, TRADES, WORKSHOP
 from arenas.construction.spectator import spectate
 from arenas.construction.weather import sky_codes
 from arenas.construction.world import WORLD
@@ -69,9 +68,9 @@ class ConstructionBatch(BatchArena):
         self._options: list[Options] = []
         self._scratch = (
             np.zeros(self.spec.roles[0].observation[0].size, np.float32),
-            np.zeros(ACTIVITIES, np.bool_),
-            np.zeros((ACTIVITIES, FEATURES), np.float32),
-            np.zeros(1, PROJECT),
+            np.zeros(TRADES, np.int64),
+            np.zeros(ACTIVITIES, np.int64),
+            np.zeros(1, WORKSHOP),
         )
         self._step = entry()
         self._add(first)
@@ -89,12 +88,7 @@ class ConstructionBatch(BatchArena):
 
     def step(self) -> None:
         """Advance every copy by one step, in place."""
-        variant_B = self.orders.variant_B
-        if variant_B.max(initial=0) >= len(self._rules_V) or variant_B.min(initial=0) < 0:
-            raise SpecError(
-                NAME, got=f"variant {int(variant_B.max())}", expected=f"below {len(self._rules_V)}"
-            )
-        self._step(
+        told = self._step(
             self._worlds_B,
             self._faces,
             self._rules_V,
@@ -104,6 +98,12 @@ class ConstructionBatch(BatchArena):
             self._scratch,
             self._capacity.activities,
         )
+        if told == UNKNOWN:
+            raise SpecError(
+                NAME,
+                got=f"variants {sorted(set(self.orders.variant_B.tolist()))}",
+                expected=f"0 to {len(self._rules_V) - 1}",
+            )
 
     def view(self, copy: int) -> dict[str, Any]:
         """Gantt chart, loads, weather, incidents and cash, as plain JSON."""

@@ -32,6 +32,8 @@ A 60-hour crew falls behind a 40-hour crew in 8 weeks.
 """
 WET_HAZARD, BRIEFED_HAZARD, BRIEFED_SPEED = 1.2, 0.8, 0.97
 """Assumptions."""
+_ROUNDING = 1e-12
+"""1 - exp(-x) <= x, but for rounding: most draws need no exponential."""
 LEARNED = 10
 """Activities after which a trade has learned all that it can."""
 
@@ -121,7 +123,8 @@ def toil(world: np.void, rules: np.void) -> float:
             world["worker_days"] += demand
             risk = hazard(world, rules, job, trade)
             expected += risk
-            if uniform(world["rng"]) < 1.0 - math.exp(-risk):
+            drawn = uniform(world["rng"])
+            if drawn < risk + _ROUNDING and drawn < 1.0 - math.exp(-risk):
                 hurt = True
                 world["incidents"] += 1
                 _injure(world, rules, trade, (demand + 1) // 2)

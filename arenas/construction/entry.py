@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from arenas.construction import kernel
 from arenas.construction.showing import Scratch
-from arenas.jit import stamp_of
+from arenas.jit import lent, stamp_of
 
 Entry = Callable[..., int]
+UNKNOWN: Any = np.int64(-1)
+"""What an entry returns where a copy asks for a variant that does not exist; else the stamp."""
 
 
 @functools.cache
@@ -39,16 +42,17 @@ def entry() -> Entry:
         scratch: tuple[NDArray[np.generic], ...],
         jobs: int,
     ) -> int:
-        kernel.step_copies(
-            worlds_B,
-            kernel.Faces(*faces),  # type: ignore[arg-type]  # a tuple of its fields, in their order
-            rules_V,
-            variant_B,
-            projects_P,
-            sky_D,
-            Scratch(*scratch),  # type: ignore[arg-type]  # likewise
+        worlds, rules, variants, projects, sky = lent((worlds_B, rules_V, variant_B, projects_P, sky_D))
+        done = kernel.step_copies(
+            worlds,
+            kernel.Faces(*lent(faces)),
+            rules,
+            variants,
+            projects,
+            sky,
+            Scratch(*lent(scratch)),
             jobs,
         )
-        return stamp
+        return stamp if done else UNKNOWN
 
     return step_batch

@@ -12,38 +12,36 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.construction.features import DAYS, FORECAST
 from arenas.construction.record import ACTIVITIES, TRADES
-from arenas.construction.slots import DAYS, FORECAST
 from arenas.construction.world import NONE
 from arenas.jit import compiled
 
 
 @compiled
-def write_forecasts(
-    world: np.void, startable_X: NDArray[np.bool_], count: int, table_XF: NDArray[np.float32]
-) -> float:
+def write_forecasts(world: np.void, count: int) -> float:
     """Fill the forecast columns: days after the best forecast, and whether it is the best.
 
-    Returns that of waiting.
+    Returns that of waiting. `count`: how many can start.
 
     Waiting is until the next end, in tens of days after the best; where nothing runs there is nothing to wait
     for.
     """
     if count == 0:
         return 0.0
-    best = 1 << 30
+    ready, table, best = world["ready"], world["table"], 1 << 30
     for at in range(world["ready_count"]):
-        if startable_X[at]:
-            made = simulate(world, world["ready"][at])
-            table_XF[at, FORECAST] = made
+        if world["startable"][at]:
+            made = simulate(world, ready[at])
+            table[ready[at], FORECAST] = made
             best = min(best, made)
     waiting = simulate(world, NONE) if world["running_count"] > 0 else best + int(DAYS)
     best = min(best, waiting)
     for at in range(world["ready_count"]):
-        if startable_X[at]:
-            late = (table_XF[at, FORECAST] - best) / DAYS
-            table_XF[at, FORECAST] = late
-            table_XF[at, FORECAST + 1] = late == 0
+        if world["startable"][at]:
+            late = (table[ready[at], FORECAST] - best) / DAYS
+            table[ready[at], FORECAST] = late
+            table[ready[at], FORECAST + 1] = late == 0
     return (waiting - best) / DAYS
 
 

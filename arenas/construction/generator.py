@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction.network import arrange, measure
-from arenas.construction.record import ACTIVITIES, MATERIALS, TRADES
+from arenas.construction.record import ACTIVITIES, LONGEST, MATERIALS, TRADES
 from arenas.draws import below, uniform
-from arenas.jit import compiled
+from arenas.jit import compiled, inlined
 
 _ONE = np.uint64(1)
 WORDS = ACTIVITIES // 64
-ENDS, DEGREE, DAYS, UNITS = 3, 3, 10, 10
-"""Activities without predecessor (and successor); most neighbours a side; most days; largest demand."""
+ENDS, DEGREE, UNITS = 3, 3, 10
+"""Activities without predecessor (and successor); most neighbours a side; largest demand."""
 
 
 @compiled
@@ -32,40 +32,43 @@ def generate(
     complexity: float,
     factor: float,
     strength: float,
-    draft: np.void,
+    shop: np.void,
     project: np.void,
 ) -> None:
-    """Draw a project into `project`; `draft` is scratch of the same kind."""
+    """Draw a project into `project`; `shop` is scratch."""
+    draft = shop["draft"]
     draft["jobs"], draft["trades"], draft["arcs"] = jobs, trades, 0
     for job in range(jobs):
         draft["number"][job] = job + 2
-        draft["duration"][job] = 1 + below(rng_1, DAYS)
+        draft["duration"][job] = 1 + below(rng_1, LONGEST)
         draft["exposure"][job] = max(0.0, 1.6 * uniform(rng_1) - 0.6)
         draft["zone"][job] = below(rng_1, 4)
-    _draw_network(rng_1, draft, complexity)
+    _draw_network(rng_1, shop, complexity)
     _draw_demands(rng_1, draft, factor)
     for job in range(jobs):
         for material in range(MATERIALS):
             uses = below(rng_1, 3) == 0
             draft["material"][job, material] = draft["duration"][job] * (1 + below(rng_1, 2)) if uses else 0
-    arrange(draft, project)
-    _set_capacities(project, strength)
-    measure(project)
+    arrange(shop, project)
+    _set_capacities(project, strength, shop["change"])
+    measure(shop, project)
 
 
 @compiled
-def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) -> None:
+def _draw_network(rng_1: NDArray[np.uint64], shop: np.void, complexity: float) -> None:
     """A predecessor for later activities, a successor for earlier ones, then arcs that add something."""
+    draft, after, before = shop["draft"], shop["after"], shop["before"]
     jobs = draft["jobs"]
-    after = np.zeros(ACTIVITIES, np.int64)
-    before = np.zeros(ACTIVITIES, np.int64)
-    known = np.zeros((3, ACTIVITIES, WORDS), np.uint64)
+    for job in range(jobs):
+        after[job] = before[job] = 0
+        for word in range(WORDS):
+            shop["direct"][job, word] = shop["follows"][job, word] = shop["leads"][job, word] = 0
     ends = min(ENDS, jobs)
     for job in range(ends, jobs):
-        _try_arc(draft, known, after, before, _pick(rng_1, after, 0, job), job)
+        _try_arc(shop, _pick(rng_1, after, 0, job), job)
     for job in range(jobs - ends):
         if after[job] == 0:
-            _try_arc(draft, known, after, before, job, _pick(rng_1, before, max(job + 1, ends), jobs))
+            _try_arc(shop, job, _pick(rng_1, before, max(job + 1, ends), jobs))
     firsts, lasts = 0, 0
     for job in range(jobs):
         firsts += before[job] == 0
@@ -76,8 +79,9 @@ def _draw_network(rng_1: NDArray[np.uint64], draft: np.void, complexity: float) 
             break
         first = below(rng_1, jobs)
         second = below(rng_1, jobs)
-        if first < second and second >= ends and first < jobs - ends:
-            _try_arc(draft, known, after, before, first, second)
+        open_ends = after[first] < DEGREE and before[second] < DEGREE
+        if open_ends and first < second and second >= ends and first < jobs - ends:
+            _try_arc(shop, first, second)
 
 
 @compiled
@@ -98,22 +102,16 @@ def _pick(rng_1: NDArray[np.uint64], used: NDArray[np.int64], first: int, last: 
 
 
 @compiled
-def _try_arc(
-    draft: np.void,
-    known: NDArray[np.uint64],
-    after: NDArray[np.int64],
-    before: NDArray[np.int64],
-    first: int,
-    second: int,
-) -> None:
+def _try_arc(shop: np.void, first: int, second: int) -> None:
     """Add an arc unless a degree is full, or it, or one that is there, would become redundant.
 
-    `known`: of each activity its successors, all of them, and all its predecessors, as bits.
+    The shop knows of each activity its successors, all of them, and all its predecessors, as bits.
     """
+    draft, after, before = shop["draft"], shop["after"], shop["before"]
     if first < 0 or second < 0 or after[first] >= DEGREE or before[second] >= DEGREE:
         return
-    direct, follows, leads = known[0], known[1], known[2]
-    if _holds(follows, first, second) or _bypassed(known, first, second):
+    direct, follows, leads = shop["direct"], shop["follows"], shop["leads"]
+    if _holds(follows, first, second) or _bypassed(shop, first, second):
         return
     draft["arc"][draft["arcs"], 0] = first
     draft["arc"][draft["arcs"], 1] = second
@@ -134,9 +132,9 @@ def _try_arc(
 
 
 @compiled
-def _bypassed(known: NDArray[np.uint64], first: int, second: int) -> bool:
+def _bypassed(shop: np.void, first: int, second: int) -> bool:
     """Whether an arc leads from `first`, or what comes before it, to `second` or what follows it."""
-    direct, follows, leads = known[0], known[1], known[2]
+    direct, follows, leads = shop["direct"], shop["follows"], shop["leads"]
     for a in range(first + 1):
         if a == first or _holds(leads, first, a):
             if _holds(direct, a, second):
@@ -147,13 +145,13 @@ def _bypassed(known: NDArray[np.uint64], first: int, second: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _holds(bits_JW: NDArray[np.uint64], row: int, job: int) -> bool:
     """Whether an activity is in a row's set."""
     return bool((bits_JW[row, job >> 6] >> np.uint64(job & 63)) & _ONE)
 
 
-@compiled
+@inlined
 def _add(bits_JW: NDArray[np.uint64], row: int, job: int) -> None:
     """Put an activity into a row's set."""
     bits_JW[row, job >> 6] |= _ONE << np.uint64(job & 63)
@@ -176,19 +174,19 @@ def _draw_demands(rng_1: NDArray[np.uint64], draft: np.void, factor: float) -> N
 
 
 @compiled
-def _set_capacities(project: np.void, strength: float) -> None:
+def _set_capacities(project: np.void, strength: float, change_T: NDArray[np.int64]) -> None:
     """Capacity = least + RS (peak - least), rounded; the peak is that of the earliest-start schedule."""
-    jobs = project["jobs"]
-    change_T = np.zeros(project["critical"] + 1, np.int64)
+    jobs, days = project["jobs"], project["critical"]
     for trade in range(project["trades"]):
         least, peak, load = 1, 1, 0
-        change_T[:] = 0
+        for day in range(days + 1):
+            change_T[day] = 0
         for job in range(jobs):
             demand, head = project["demand"][job, trade], project["head"][job]
             least = max(least, demand)
             change_T[head] += demand
             change_T[head + project["duration"][job]] -= demand
-        for day in range(project["critical"]):
+        for day in range(days):
             load += change_T[day]
             peak = max(peak, load)
         project["capacity"][trade] = least + math.floor(strength * (peak - least) + 0.5)

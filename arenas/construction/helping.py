@@ -29,9 +29,14 @@ def helpable(world: np.void, trade: int) -> int:
 
 
 @inlined
-def may_help(world: np.void, seat: int, trade: int) -> bool:
-    """Once a day, with units to spare and somebody to help."""
-    return world["helps"][seat] == NONE and helpable(world, trade) != NONE
+def may_help(world: np.void, trade: int) -> bool:
+    """Whether there is such an activity."""
+    some = False
+    if world["free"][trade] >= LENT:
+        for at in range(world["running_count"]):
+            job = world["running"][at]
+            some |= ((world["wanted"][job] >> trade) & 1 == 0) & (world["helped"][job] < MOST_HELPERS)
+    return some
 
 
 @compiled
@@ -40,6 +45,7 @@ def help_out(world: np.void, seat: int, trade: int) -> None:
     job = helpable(world, trade)
     if world["helps"][seat] != NONE or job == NONE:
         return
+    world["moved"] = 1
     world["helps"][seat] = job
     world["helped"][job] += 1
     world["free"][trade] -= LENT

@@ -59,11 +59,16 @@ def step_copies(
     sky_D: NDArray[np.int8],
     scratch: Scratch,
     jobs: int,
-) -> None:
-    """Advance every copy by one step.
+) -> bool:
+    """Advance every copy by one step; False, with nothing done: an order names a variant that is not there.
 
     `variant_B` is whose rules each plays, `jobs` the capacity for activities.
     """
+    known = True
+    for copy in range(len(worlds_B)):
+        known &= 0 <= faces.variant_B[copy] < len(rules_V)
+    if not known:
+        return False
     faces.over_B[:] = False
     faces.lost_B[:] = False
     faces.ended_B[:] = PARKED
@@ -99,6 +104,7 @@ def step_copies(
             _leave(world, rules, faces.alive_BN[copy], faces.acting_BN[copy])
         if faces.want_state_B[copy]:
             write_state(world, faces.state_BS[copy], jobs)
+    return True
 
 
 @inlined
@@ -209,7 +215,7 @@ def _choose_project(world: np.void, rules: np.void, projects_P: NDArray[np.void]
     complexity = low + spread * uniform(rng)
     factor = rules["factor_low"] + (rules["factor_high"] - rules["factor_low"]) * uniform(rng)
     strength = rules["strength_low"] + (rules["strength_high"] - rules["strength_low"]) * uniform(rng)
-    generate(rng, jobs, rules["trades"], complexity, factor, strength, scratch.draft_1[0], world["project"])
+    generate(rng, jobs, rules["trades"], complexity, factor, strength, scratch.shop_1[0], world["project"])
 
 
 @inlined

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arenas.construction.features import PURE, SLOT
 from arenas.construction.record import MATERIAL_NAMES
-from arenas.construction.site import COMMON, OWN, SLOT
-from arenas.construction.slots import PURE
+from arenas.construction.site_showing import COMMON, OWN
 from arenas.construction.task import GENERAL, blueprint_size
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def choices(options: Options) -> int:
 
 
 def observation_slices(options: Options) -> dict[str, tuple[int, int]]:
-    """The named parts; `slots` has a row of `slots.PURE` features for each slot."""
+    """The named parts; `slots` has a row of `features.PURE` for each slot."""
     sizes = dict.fromkeys(GENERAL, 1)
     sizes["slots"] = options.slots * len(PURE)
     if options.site:

@@ -15,25 +15,24 @@ _ONE = np.uint64(1)
 
 
 @compiled
-def prepare(draft: np.void, project: np.void) -> bool:
-    """Fill `project` from a draft's activities, arcs and capacities; False: there is a circle."""
-    if not arrange(draft, project):
+def prepare(shop: np.void, project: np.void) -> bool:
+    """Fill `project` from the draft's activities, arcs and capacities; False: there is a circle."""
+    if not arrange(shop, project):
         return False
-    measure(project)
+    measure(shop, project)
     return True
 
 
 @compiled
-def arrange(draft: np.void, project: np.void) -> bool:
-    """Renumber a draft's activities by (latest finish, number), without what depends on capacities.
+def arrange(shop: np.void, project: np.void) -> bool:
+    """Renumber the draft's activities by (latest finish, number), without what depends on capacities.
 
     Afterwards a scan in index order is a scan in order of latest finish. False: there is a circle.
     """
-    if not _analyse(draft):
+    draft, place, source = shop["draft"], shop["place"], shop["source"]
+    if not _analyse(draft, shop["count"]):
         return False
     jobs, trades, arcs = draft["jobs"], draft["trades"], draft["arcs"]
-    place = np.zeros(ACTIVITIES, np.int64)
-    source = np.zeros(ACTIVITIES, np.int64)
     for job in range(jobs):
         key = draft["duration"][job] - draft["tail"][job]
         at = job
@@ -63,16 +62,17 @@ def arrange(draft: np.void, project: np.void) -> bool:
     for arc in range(arcs):
         project["arc"][arc, 0] = place[draft["arc"][arc, 0]]
         project["arc"][arc, 1] = place[draft["arc"][arc, 1]]
-    _analyse(project)
+    _analyse(project, shop["count"])
     return True
 
 
 @compiled
-def _analyse(project: np.void) -> bool:
+def _analyse(project: np.void, missing: NDArray[np.int64]) -> bool:
     """Neighbours, a topological order, heads, tails and the critical path; False where there is a circle."""
     jobs = project["jobs"]
-    _neighbours(project)
-    missing = np.zeros(ACTIVITIES, np.int64)
+    arcs, after_at, before_at = project["arcs"], project["after_at"], project["before_at"]
+    _gather(project["arc"], arcs, jobs, 0, after_at, project["after"], missing)
+    _gather(project["arc"], arcs, jobs, 1, before_at, project["before"], missing)
     count = 0
     order = project["order"]
     for job in range(jobs):
@@ -108,16 +108,14 @@ def _analyse(project: np.void) -> bool:
 
 
 @compiled
-def _neighbours(project: np.void) -> None:
-    """Successors and predecessors, from the arcs."""
-    jobs, arcs = project["jobs"], project["arcs"]
-    _gather(project["arc"], arcs, jobs, 0, project["after_at"], project["after"])
-    _gather(project["arc"], arcs, jobs, 1, project["before_at"], project["before"])
-
-
-@compiled
 def _gather(
-    arc_A2: NDArray[np.int16], arcs: int, jobs: int, end: int, at: NDArray[np.int16], found: NDArray[np.int16]
+    arc_A2: NDArray[np.int16],
+    arcs: int,
+    jobs: int,
+    end: int,
+    at: NDArray[np.int16],
+    found: NDArray[np.int16],
+    filled: NDArray[np.int64],
 ) -> None:
     """The other ends of the arcs whose `end` is each activity, in the order of the arcs."""
     for job in range(jobs + 1):
@@ -126,7 +124,7 @@ def _gather(
         at[arc_A2[arc, end] + 1] += 1
     for job in range(jobs):
         at[job + 1] += at[job]
-    filled = np.zeros(ACTIVITIES, np.int64)
+        filled[job] = 0
     for arc in range(arcs):
         job = arc_A2[arc, end]
         found[at[job] + filled[job]] = arc_A2[arc, 1 - end]
@@ -134,10 +132,9 @@ def _gather(
 
 
 @compiled
-def measure(project: np.void) -> None:
+def measure(shop: np.void, project: np.void) -> None:
     """All successors, GRPW weights, shares and the loads behind each activity."""
-    jobs, trades = project["jobs"], project["trades"]
-    work_JK = np.zeros((ACTIVITIES, TRADES), np.float64)
+    jobs, trades, work_JK = project["jobs"], project["trades"], shop["work"]
     for job in range(jobs):
         project["needs"][job] = 0
         project["most_share"][job] = project["sum_share"][job] = 0.0
@@ -161,14 +158,17 @@ def measure(project: np.void) -> None:
                 reach[job, word] |= reach[after, word]
             reach[job, after // 64] |= _ONE << np.uint64(after % 64)
         project["weight"][job] = weight
-        _weigh_successors(project, job, work_JK)
+        _weigh_successors(project, job, work_JK, shop["load"])
 
 
 @compiled
-def _weigh_successors(project: np.void, job: int, work_JK: NDArray[np.float64]) -> None:
+def _weigh_successors(
+    project: np.void, job: int, work_JK: NDArray[np.float64], load: NDArray[np.float64]
+) -> None:
     """How many come after an activity, and the load of the trade that they load most."""
     behind, trades = 0, project["trades"]
-    load = np.zeros(TRADES, np.float64)
+    for trade in range(trades):
+        load[trade] = 0.0
     for word in range(ACTIVITIES // 64):
         bits, other = project["reach"][job, word], 64 * word
         while bits:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction.network import prepare
-from arenas.construction.record import ACTIVITIES, ARCS, MATERIALS, PROJECT, TRADES
+from arenas.construction.record import ACTIVITIES, ARCS, MATERIALS, PROJECT, TRADES, WORKSHOP
 from marl.errors import SpecError
 
 
@@ -67,8 +67,8 @@ class Project:
 
 def packed(project: Project) -> NDArray[Any]:
     """The kernel's record (one row of PROJECT), with activities in order of their latest finish."""
-    draft, record = np.zeros(1, PROJECT), np.zeros(1, PROJECT)
-    row = draft[0]
+    shop, record = np.zeros(1, WORKSHOP), np.zeros(1, PROJECT)
+    row = shop[0]["draft"]
     jobs, trades = project.demand_JK.shape
     row["jobs"], row["trades"], row["arcs"] = jobs, trades, len(project.arc_A2)
     row["duration"][:jobs] = project.duration_J
@@ -82,7 +82,7 @@ def packed(project: Project) -> NDArray[Any]:
         )
         if len(values):
             row[name][:jobs] = values
-    if not prepare(draft[0], record[0]):
+    if not prepare(shop[0], record[0]):
         raise SpecError(
             f"project {project.name}",
             got="precedence that runs in a circle",

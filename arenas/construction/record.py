@@ -6,6 +6,8 @@ import numpy as np
 
 ACTIVITIES, TRADES, ARCS, MATERIALS = 128, 8, 1024, 3
 """The most that a project may have; materials are concrete, steel and wood."""
+LONGEST = 10
+"""Days that a generated activity takes at most."""
 
 MATERIAL_NAMES = ("concrete", "steel", "wood")
 
@@ -48,3 +50,16 @@ that it needs. behind: all successors; weight: GRPW, its own and its direct succ
 days that all successors keep the trade that they load most. share: demands as parts of capacities. reach: all
 successors, as bits.
 """
+
+WORKSHOP = np.dtype(
+    [
+        ("draft", PROJECT),
+        *((name, np.int64, (ACTIVITIES,)) for name in ("count", "place", "source", "after", "before")),
+        *((name, np.uint64, (ACTIVITIES, ACTIVITIES // 64)) for name in ("direct", "follows", "leads")),
+        ("work", np.float64, (ACTIVITIES, TRADES)),
+        ("load", np.float64, (TRADES,)),
+        ("change", np.int64, (LONGEST * ACTIVITIES + 1,)),
+    ],
+    align=True,
+)
+"""Where a project is made: a draft of it, and memory for counts, places, sets of activities, loads, days."""

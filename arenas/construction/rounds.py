@@ -43,6 +43,7 @@ def play(
         if rules["site"]:
             points += site.reckon(world, rules)
     else:
+        world["moved"] = 1
         points += _work(world, rules, sky_D)
         world["bound"] = earliest_completion(world)
         now = outlook(world)

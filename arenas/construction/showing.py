@@ -1,8 +1,9 @@
 """What foremen are shown after a step: observations, masks, who is asked, the state.
 
-Rows of empty slots stay zero between steps: only those that were filled before are cleared (`shown`), and
-what a site shows of weather, stocks and money is written when it has changed (`stale`).
-Axes: N seats, A choices, O observation, S state.
+Nothing is written twice: where a round was signatures only they alone are written; else (`moved`) the rows of
+slots that hold or held something (`shown`), and what a site shows of weather, stocks, money and crews where
+that has changed (`stale`). Each part is put together once, in `general_O`, and moved to all who see it.
+Axes: N seats, A choices, O observation, S state, K trades, X places of lists.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.construction import site
+from arenas.construction import site, site_showing
+from arenas.construction.features import FEATURES, SLOT_SIZE
 from arenas.construction.forecast import write_forecasts
-from arenas.construction.slots import FEATURES, describe, fill_slots, mark_startable
-from arenas.construction.task import HEAD, write_blueprint, write_general, write_mask, write_own
+from arenas.construction.helping import may_help
+from arenas.construction.signatures import write_signatures
+from arenas.construction.slots import describe, fill_slots, mark_startable
+from arenas.construction.task import HEAD, write_blueprint, write_general, write_own
 from arenas.construction.world import NONE
-from arenas.jit import compiled, inlined
+from arenas.jit import compiled, inlined, move
 
 
 class Scratch(NamedTuple):
     """Memory that outlives no step.
 
-    What trades see, which ready activities can start, their features, a draft.
+    An observation, how much each trade has signed, running activities by their end, where projects are made.
     """
 
     general_O: NDArray[np.float32]
-    startable_X: NDArray[np.bool_]
-    table_XF: NDArray[np.float32]
-    draft_1: NDArray[np.void]
+    signed_K: NDArray[np.int64]
+    by_end_X: NDArray[np.int64]
+    shop_1: NDArray[np.void]
 
 
 @compiled
@@ -44,9 +48,13 @@ def clear(
     observation_NO[:] = 0.0
     mask_NA[:] = 0
     mask_NA[:, 0] = 1
-    world["stale"] = 1
+    world["stale"] = world["moved"] = 1
+    for seat in range(rules["seats"]):
+        world["commands"][seat] = 0
     for trade in range(world["shown"].shape[0]):
         world["shown"][trade] = 0
+    for job in range(world["project"]["jobs"]):
+        world["table"][job, 0] = 0.0
     if rules["blueprint"]:
         base = observation_NO.shape[1] - _blueprint_length(jobs)
         for seat in range(rules["seats"]):
@@ -64,97 +72,108 @@ def show(
     jobs: int,
 ) -> None:
     """Observations and masks of the live seats; who has nothing to choose is not asked."""
-    startable_X, table_XF, general_O = scratch.startable_X, scratch.table_XF, scratch.general_O
-    count = mark_startable(world, startable_X)
-    if rules["site"]:
-        count = site.restrict(world, rules, startable_X)
-    fill_slots(world, rules, startable_X)
-    describe(world, startable_X, count, table_XF)
-    write_general(world, startable_X, general_O)
-    general_O[HEAD - 1] = write_forecasts(world, startable_X, count, table_XF) if rules["forecast"] else 0.0
+    if world["moved"]:
+        _prepare(world, rules, scratch)
+        _write_trades(world, rules, observation_NO, mask_NA, scratch.general_O)
+        if rules["blueprint"]:
+            _write_blueprints(world, rules, observation_NO, jobs)
     if rules["site"] and world["stale"]:
-        site.write_common(world, rules, general_O, HEAD)
-    supplier = NONE
+        _write_crews(world, rules, observation_NO, mask_NA, scratch.general_O)
+    write_signatures(world, rules, observation_NO, mask_NA, acting_N, scratch.signed_K)
+    world["moved"] = world["stale"] = 0
+
+
+@inlined
+def _prepare(world: np.void, rules: np.void, scratch: Scratch) -> None:
+    """What can start, the slots, the features of activities, and what all see."""
+    count = mark_startable(world)
+    if rules["site"]:
+        count = site.restrict(world, rules)
+    fill_slots(world, rules)
+    describe(world, count, scratch.by_end_X)
+    if rules["site"]:
+        site_showing.describe_site(world, rules)
+    write_general(world, scratch.general_O)
+    scratch.general_O[HEAD - 1] = write_forecasts(world, count) if rules["forecast"] else 0.0
+
+
+@inlined
+def _write_trades(
+    world: np.void,
+    rules: np.void,
+    observation_NO: NDArray[np.float32],
+    mask_NA: NDArray[np.uint8],
+    general_O: NDArray[np.float32],
+) -> None:
+    """Each trade's head and slots to its live foremen."""
+    crews = rules["crews"]
     for trade in range(world["project"]["trades"]):
-        first = NONE
-        for seat in range(trade * rules["crews"], (trade + 1) * rules["crews"]):
+        write_own(world, trade, general_O)
+        if rules["site"]:
+            site_showing.write_slots(world, rules, trade, general_O)
+        for seat in range(trade * crews, (trade + 1) * crews):
+            if world["alive"][seat]:
+                _write_rows(world, rules, trade, observation_NO[seat], mask_NA[seat], general_O)
+        world["shown"][trade] = world["slots"][trade]
+
+
+@inlined
+def _write_rows(
+    world: np.void,
+    rules: np.void,
+    trade: int,
+    out_O: NDArray[np.float32],
+    mask_A: NDArray[np.uint8],
+    general_O: NDArray[np.float32],
+) -> None:
+    """Head and slots to a foreman; those that held something are cleared."""
+    rows, shown, modes = world["slots"][trade], world["shown"][trade], rules["modes"]
+    move(out_O, 0, general_O, 0, HEAD)
+    for at in range(HEAD, HEAD + rows * FEATURES, FEATURES):
+        move(out_O, at, general_O, at, FEATURES)
+    for i in range(HEAD + rows * FEATURES, HEAD + shown * FEATURES):
+        out_O[i] = 0.0
+    for choice in range(1 + rows * modes, 1 + shown * modes):
+        mask_A[choice] = 0
+    if rules["site"]:
+        first = site_showing.slots_at(rules)
+        for at in range(first, first + rows * SLOT_SIZE, SLOT_SIZE):
+            move(out_O, at, general_O, at, SLOT_SIZE)
+        for i in range(first + rows * SLOT_SIZE, first + shown * SLOT_SIZE):
+            out_O[i] = 0.0
+
+
+@inlined
+def _write_crews(
+    world: np.void,
+    rules: np.void,
+    observation_NO: NDArray[np.float32],
+    mask_NA: NDArray[np.uint8],
+    general_O: NDArray[np.float32],
+) -> None:
+    """What a site shows to all and to each crew, and the commands that are legal."""
+    site_showing.write_common(world, rules, general_O)
+    supplier, crews = NONE, rules["crews"]
+    for trade in range(world["project"]["trades"]):
+        site_showing.write_trade(world, rules, trade, general_O)
+        helpful = may_help(world, trade)
+        for seat in range(trade * crews, (trade + 1) * crews):
             if not world["alive"][seat]:
                 continue
             if supplier == NONE and not world["leaving"][seat]:
                 supplier = seat
-            if first == NONE:
-                first = seat
-                acting_N[seat] = _write(world, rules, trade, seat, scratch, observation_NO, mask_NA)
-            else:
-                acting_N[seat] = acting_N[first]
-                _copy(world, rules, trade, first, seat, observation_NO, mask_NA)
-        some = acting_N[first] if first != NONE else False
-        for seat in range(trade * rules["crews"], (trade + 1) * rules["crews"]):
-            if world["alive"][seat] and rules["site"]:
-                if world["stale"]:
-                    site.write_seat(world, rules, trade, seat == supplier, general_O, observation_NO, seat)
-                commands = site.write_commands(world, rules, trade, seat == supplier, mask_NA, seat)
-                acting_N[seat] = some or commands
-            if world["alive"][seat] and rules["blueprint"]:
-                out_O = observation_NO[seat]
-                write_blueprint(world, jobs, out_O, len(out_O) - _blueprint_length(jobs), False)
-        world["shown"][trade] = world["slots"][trade]
-    world["stale"] = 0
+            first = seat == supplier
+            site_showing.write_crew(world, rules, first, general_O, observation_NO[seat], seat)
+            world["commands"][seat] = site_showing.write_commands(world, rules, first, helpful, mask_NA, seat)
 
 
 @inlined
-def _write(
-    world: np.void,
-    rules: np.void,
-    trade: int,
-    seat: int,
-    scratch: Scratch,
-    observation_NO: NDArray[np.float32],
-    mask_NA: NDArray[np.uint8],
-) -> bool:
-    """A trade's slots and what it may sign, to its first foreman; returns if there is something to sign."""
-    rows = max(world["slots"][trade], world["shown"][trade])
-    startable_X = scratch.startable_X
-    write_own(
-        world,
-        trade,
-        rows,
-        startable_X,
-        scratch.general_O,
-        scratch.table_XF,
-        observation_NO,
-        seat,
-    )
-    if rules["site"]:
-        site.write_slots(world, rules, trade, rows, observation_NO, seat, HEAD + rules["slots"] * FEATURES)
-    return write_mask(world, trade, rows, rules["modes"], startable_X, mask_NA, seat)
-
-
-@inlined
-def _copy(
-    world: np.void,
-    rules: np.void,
-    trade: int,
-    first: int,
-    seat: int,
-    observation_NO: NDArray[np.float32],
-    mask_NA: NDArray[np.uint8],
-) -> None:
-    """The same to another foreman of the trade."""
-    rows = max(world["slots"][trade], world["shown"][trade])
-    _repeat(observation_NO, first, seat, 0, HEAD + rows * FEATURES)
-    for choice in range(1, 1 + rows * rules["modes"]):
-        mask_NA[seat, choice] = mask_NA[first, choice]
-    if rules["site"]:
-        at = HEAD + rules["slots"] * FEATURES + site.slots_at()
-        _repeat(observation_NO, first, seat, at, at + rows * site.slot_size())
-
-
-@inlined
-def _repeat(observation_NO: NDArray[np.float32], source: int, seat: int, begin: int, end: int) -> None:
-    """Show a seat a part of what another one sees."""
-    for i in range(begin, end):
-        observation_NO[seat, i] = observation_NO[source, i]
+def _write_blueprints(world: np.void, rules: np.void, observation_NO: NDArray[np.float32], jobs: int) -> None:
+    """Progress in the network, to all live foremen."""
+    for seat in range(rules["seats"]):
+        if world["alive"][seat]:
+            out_O = observation_NO[seat]
+            write_blueprint(world, jobs, out_O, len(out_O) - _blueprint_length(jobs), False)
 
 
 @inlined

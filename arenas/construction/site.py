@@ -1,6 +1,6 @@
-"""A day on a site, and what foremen see and may do there beside the pure problem.
+"""A day on a site, and what foremen may do there beside the pure problem.
 
-Axes: X places of the ready list, N seats, O observation, A choices, D days.
+Axes: D days.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arenas.construction.crews import rest, toil
-from arenas.construction.helping import help_out, may_help, pay_helpers, send_home
+from arenas.construction.helping import help_out, pay_helpers, send_home
 from arenas.construction.record import MATERIALS, TRADES
-from arenas.construction.slots import FEATURES
-from arenas.construction.supply import begin_supply, in_stock, may_order, on_its_way, order, take, turn_supply
-from arenas.construction.task import HEAD
-from arenas.construction.weather import BAD, WET, YEAR, begin_sky, turn_sky
+from arenas.construction.supply import begin_supply, in_stock, may_order, order, take, turn_supply
+from arenas.construction.weather import BAD, WET, begin_sky, turn_sky
 from arenas.construction.world import (
-    AHEAD,
     NONE,
     SEATS,
     WAITING,
@@ -35,16 +32,6 @@ EXPOSED, REWORK, PAYMENT_DAYS, OVERHEAD = 0.5, 0.3, 20, 1.0
 
 Days between payments; daily cost.
 """
-COMMON = (
-    *("wet", "bad", "wet_1", "bad_1", "wet_2", "bad_2", "wet_3", "bad_3", "season_sin", "season_cos"),
-    *("concrete", "steel", "wood", "concrete_coming", "steel_coming", "wood_coming"),
-    *("concrete_price", "steel_price", "wood_price", "cash", "budget_left", "days_to_due"),
-    *("schedule_index", "cost_index", "incidents", "crews_left", "briefed", "stopped"),
-)
-OWN = ("tired", "hours", "account", "broken", "workers_out", "supplier", "helping")
-SLOT = ("exposure", "crowd", "in_stock", "rework")
-"""What a site adds to the observation: the same for all, of the crew, and of each slot."""
-_COMMON, _OWN, _SLOT = len(COMMON), len(OWN), len(SLOT)
 
 
 @compiled
@@ -98,12 +85,13 @@ def take_materials(world: np.void, rules: np.void, job: int) -> None:
 
 
 @inlined
-def restrict(world: np.void, rules: np.void, startable_X: NDArray[np.bool_]) -> int:
+def restrict(world: np.void, rules: np.void) -> int:
     """Strike out what is not allowed; returns how many can still start."""
     count = 0
     for at in range(world["ready_count"]):
-        startable_X[at] = startable_X[at] and allowed(world, rules, world["ready"][at])
-        count += startable_X[at]
+        can = world["startable"][at] > 0 and allowed(world, rules, world["ready"][at])
+        world["startable"][at] = can
+        count += can
     return count
 
 
@@ -197,118 +185,3 @@ def reckon(world: np.void, rules: np.void) -> float:
         points += rules["completion_weight"]
         points += rules["late_weight"] * max(world["due"] - world["day"], 0)
     return float(points)
-
-
-@inlined
-def write_common(world: np.void, rules: np.void, general_O: NDArray[np.float32], base: int) -> None:
-    """COMMON, from `base` on."""
-    for ahead in range(AHEAD):
-        code = world["forecast"][ahead]
-        general_O[base + 2 * ahead] = (code & WET) > 0
-        general_O[base + 2 * ahead + 1] = (code & BAD) > 0
-    at = base + 2 * AHEAD
-    angle = 2.0 * math.pi * (world["calendar"] % YEAR) / YEAR
-    general_O[at], general_O[at + 1] = math.sin(angle), math.cos(angle)
-    at += 2
-    for material in range(MATERIALS):
-        general_O[at + material] = world["stock"][material] / rules["lot"]
-        general_O[at + MATERIALS + material] = on_its_way(world, material) / rules["lot"]
-        general_O[at + 2 * MATERIALS + material] = world["price"][material]
-    at += 3 * MATERIALS
-    general_O[at] = world["cash"] / rules["budget"]
-    general_O[at + 1] = 1.0 - world["cost"] / rules["budget"]
-    general_O[at + 2] = (world["due"] - world["day"]) / 50.0
-    planned = min(world["day"] / max(world["due"], 1), 1.0)
-    earned = world["earned"] / world["units"] if world["units"] > 0 else 1.0
-    general_O[at + 3] = min(earned / planned, 3.0) if planned > 0 else 1.0
-    general_O[at + 4] = min(earned * rules["budget"] / max(world["cost"], 1.0), 3.0)
-    general_O[at + 5] = world["incidents"] / 4.0
-    general_O[at + 6] = world["live"] / rules["seats"]
-    general_O[at + 7] = world["briefed"]
-    general_O[at + 8] = world["stopped"]
-
-
-@inlined
-def slots_at() -> int:
-    """Where SLOT's rows begin, behind COMMON and OWN."""
-    return _COMMON + _OWN
-
-
-@inlined
-def slot_size() -> int:
-    """Length of a row of SLOT."""
-    return _SLOT
-
-
-@inlined
-def write_seat(
-    world: np.void,
-    rules: np.void,
-    trade: int,
-    supplier: bool,
-    general_O: NDArray[np.float32],
-    observation_NO: NDArray[np.float32],
-    seat: int,
-) -> None:
-    """COMMON, which stands behind HEAD in `general_O`, and OWN, both behind the slots."""
-    base = HEAD + rules["slots"] * FEATURES
-    for i in range(_COMMON):
-        observation_NO[seat, base + i] = general_O[HEAD + i]
-    at = base + _COMMON
-    away = 0
-    for case in range(world["out"].shape[1]):
-        if world["out"][trade, case, 1] > 0:
-            away += world["out"][trade, case, 0]
-    observation_NO[seat, at] = world["tired"][seat]
-    observation_NO[seat, at + 1] = world["hours"][seat] / 40.0
-    observation_NO[seat, at + 2] = world["account"][seat] / rules["crew_credit"]
-    observation_NO[seat, at + 3] = world["broken"][trade] / 2.0
-    observation_NO[seat, at + 4] = away / max(world["project"]["capacity"][trade], 1)
-    observation_NO[seat, at + 5] = supplier
-    observation_NO[seat, at + 6] = world["helps"][seat] != NONE
-
-
-@inlined
-def write_slots(
-    world: np.void,
-    rules: np.void,
-    trade: int,
-    rows: int,
-    observation_NO: NDArray[np.float32],
-    seat: int,
-    base: int,
-) -> None:
-    """SLOT of so many slots, the last ones empty."""
-    project, at = world["project"], base + _COMMON + _OWN
-    for slot in range(rows):
-        if slot < world["slots"][trade]:
-            job = world["ready"][world["slot"][trade, slot]]
-            crowd = 0
-            for i in range(world["running_count"]):
-                crowd += project["zone"][world["running"][i]] == project["zone"][job]
-            observation_NO[seat, at] = project["exposure"][job]
-            observation_NO[seat, at + 1] = crowd / 4.0
-            observation_NO[seat, at + 2] = in_stock(world, rules, job)
-            observation_NO[seat, at + 3] = world["rework"][job]
-        else:
-            for i in range(_SLOT):
-                observation_NO[seat, at + i] = 0.0
-        at += _SLOT
-
-
-@inlined
-def write_commands(
-    world: np.void, rules: np.void, trade: int, supplier: bool, mask_NA: NDArray[np.uint8], seat: int
-) -> bool:
-    """Orders, of the supplier alone, briefing and help in the mask; returns if one is legal."""
-    first = 1 + rules["slots"] * rules["modes"]
-    some = False
-    for material in range(MATERIALS):
-        legal = supplier and may_order(world, rules, material)
-        mask_NA[seat, first + material] = legal
-        some = some or legal
-    briefing = world["briefed"] == 0 and world["running_count"] > 0 and rules["hazard_scale"] > 0
-    mask_NA[seat, first + MATERIALS] = briefing
-    helpful = may_help(world, seat, trade)
-    mask_NA[seat, first + MATERIALS + 1] = helpful
-    return some or briefing or helpful

@@ -1,6 +1,6 @@
-"""What foremen see and may do in the pure problem: observation, mask. Axes.
+"""What foremen see in the pure problem: load and freedom, the slots, the whole network. Axes.
 
-N seats, O observation, A choices, F features.
+N seats, O observation, F features.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from arenas.construction.features import DAYS, FEATURES, FREE_SHARE, SHARE
 from arenas.construction.record import TRADES
-from arenas.construction.slots import DAYS, FEATURES, FREE_SHARE, SHARE, SIGNED
 from arenas.construction.world import DONE
-from arenas.jit import compiled, inlined
+from arenas.jit import compiled, inlined, move
 
 GENERAL = (
     "free",
@@ -35,10 +35,11 @@ GENERAL = (
 )
 """What a foreman sees beside its slots, in order."""
 HEAD = len(GENERAL)
+OWN_PENDING, PENDING = GENERAL.index("own_pending"), GENERAL.index("pending")
 
 
 @inlined
-def write_general(world: np.void, startable_X: NDArray[np.bool_], general_O: NDArray[np.float32]) -> None:
+def write_general(world: np.void, general_O: NDArray[np.float32]) -> None:
     """The part that is the same for all trades."""
     project, day = world["project"], world["day"]
     to_go = max(world["bound"] - day, 1)
@@ -60,108 +61,35 @@ def write_general(world: np.void, startable_X: NDArray[np.bool_], general_O: NDA
     general_O[12] = (next_end - day) / DAYS
     general_O[14] = to_go / project["critical"] if project["critical"] > 0 else 0.0
     general_O[15] = world["bound"] / project["critical"] - 1.0 if project["critical"] > 0 else 0.0
-    pending = 0
-    for at in range(world["ready_count"]):
-        pending += world["signed"][world["ready"][at]] > 0 and startable_X[at]
-    general_O[10] = pending / 4.0
 
 
 @inlined
-def write_own(
-    world: np.void,
-    trade: int,
-    rows: int,
-    startable_X: NDArray[np.bool_],
-    general_O: NDArray[np.float32],
-    table_XF: NDArray[np.float32],
-    observation_NO: NDArray[np.float32],
-    seat: int,
-) -> None:
-    """What a trade sees: `general_O` and its own load, then so many rows of slots, the last ones empty."""
+def write_own(world: np.void, trade: int, general_O: NDArray[np.float32]) -> None:
+    """The rest of the head, and the rows of the trade's slots, but for signatures."""
     project = world["project"]
-    for i in range(HEAD):
-        observation_NO[seat, i] = general_O[i]
     capacity = max(project["capacity"][trade], 1)
     to_go = max(world["bound"] - world["day"], 1)
-    observation_NO[seat, 0] = world["free"][trade] / capacity
-    observation_NO[seat, 1] = world["work"][trade] / (capacity * to_go)
-    observation_NO[seat, 6] = world["open"][trade] / DAYS
-    mine, startable, ready = 0, 0, 0
-    for at in range(world["ready_count"]):
-        job = world["ready"][at]
-        own = project["demand"][job, trade] > 0
-        ready += own
-        startable += own and startable_X[at]
-        mine += ((world["signed"][job] >> trade) & 1) > 0 and startable_X[at]
-    observation_NO[seat, 7], observation_NO[seat, 8] = startable / DAYS, ready / DAYS
-    observation_NO[seat, 9] = mine / 4.0
-    own_next = world["bound"]
-    later = 0.0
+    general_O[0] = world["free"][trade] / capacity
+    general_O[1] = world["work"][trade] / (capacity * to_go)
+    general_O[6] = world["open"][trade] / DAYS
+    general_O[7] = world["own_startable"][trade] / DAYS
+    general_O[8] = world["own_ready"][trade] / DAYS
+    own_next, later = world["bound"], 0.0
     for at in range(world["running_count"]):
         job = world["running"][at]
         if project["demand"][job, trade] > 0:
             own_next = min(own_next, world["end"][job])
             later += project["share"][job, trade] * world["remaining"][job]
-    observation_NO[seat, 13] = (own_next - world["day"]) / DAYS
-    observation_NO[seat, 16] = later / DAYS
-    _write_rows(world, trade, rows, startable_X, table_XF, observation_NO, seat)
-
-
-@inlined
-def _write_rows(
-    world: np.void,
-    trade: int,
-    rows: int,
-    startable_X: NDArray[np.bool_],
-    table_XF: NDArray[np.float32],
-    observation_NO: NDArray[np.float32],
-    seat: int,
-) -> None:
-    """A trade's slots: the features that all see, and its own."""
-    project, base = world["project"], HEAD
-    for slot in range(rows):
-        if slot >= world["slots"][trade]:
-            for i in range(FEATURES):
-                observation_NO[seat, base + i] = 0.0
-        else:
-            at = world["slot"][trade, slot]
-            job = world["ready"][at]
-            for i in range(FEATURES):
-                observation_NO[seat, base + i] = table_XF[at, i]
-            observation_NO[seat, base + SIGNED] = (world["signed"][job] >> trade) & 1
-            demand = project["demand"][job, trade]
-            observation_NO[seat, base + SHARE] = project["share"][job, trade]
-            observation_NO[seat, base + FREE_SHARE] = (
-                demand / max(world["free"][trade], 1) if startable_X[at] else 2.0
-            )
-        base += FEATURES
-
-
-@inlined
-def write_mask(
-    world: np.void,
-    trade: int,
-    rows: int,
-    modes: int,
-    startable_X: NDArray[np.bool_],
-    mask_NA: NDArray[np.uint8],
-    seat: int,
-) -> bool:
-    """Each startable activity that the trade has not signed today is legal, of so many rows.
-
-    Returns if there is one.
-    """
-    some = False
-    for slot in range(rows):
-        legal = False
-        if slot < world["slots"][trade]:
-            at = world["slot"][trade, slot]
-            signed = (world["signed"][world["ready"][at]] >> trade) & 1
-            legal = startable_X[at] and signed == 0
-        some = some or legal
-        for mode in range(modes):
-            mask_NA[seat, 1 + slot * modes + mode] = legal
-    return some
+    general_O[13] = (own_next - world["day"]) / DAYS
+    general_O[16] = later / DAYS
+    for slot in range(world["slots"][trade]):
+        at = world["slot"][trade, slot]
+        job, row = world["ready"][at], HEAD + slot * FEATURES
+        move(general_O, row, world["table"][job], 0, FEATURES)
+        general_O[row + SHARE] = project["share"][job, trade]
+        general_O[row + FREE_SHARE] = (
+            project["demand"][job, trade] / max(world["free"][trade], 1) if world["startable"][at] else 2.0
+        )
 
 
 @compiled

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arenas.construction.features import FEATURES, SLOT_SIZE
 from arenas.construction.record import ACTIVITIES, MATERIALS, PROJECT, TRADES
 from arenas.jit import compiled
 
@@ -90,9 +91,13 @@ WORLD = np.dtype(
         ),
         *((name, np.int64) for name in ("sky_at", "overrun", "wet_days", "left_early", "finished", "told")),
         ("stale", np.int64),
+        ("moved", np.int64),
         ("shown", np.int16, (TRADES,)),
-        ("left", np.int64),
-        ("todo", np.int16, (ACTIVITIES,)),
+        ("startable", np.uint8, (ACTIVITIES,)),
+        ("own_ready", np.int16, (TRADES,)),
+        ("own_startable", np.int16, (TRADES,)),
+        ("commands", np.uint8, (SEATS,)),
+        ("table", np.float32, (ACTIVITIES, FEATURES + SLOT_SIZE)),
     ],
     align=True,
 )
@@ -104,8 +109,9 @@ today, as bits; wanted: those that must. lead: who signed for each trade. work: 
 trade; open: activities. out: (units, days) of workers that are hurt. helps:
 the activity that a crew helps in today; helped: by how many. transit: (units, days) of orders.
 ledger: units that came in, were used, spoiled, and were turned away. stale: what a site shows to all has
-changed; shown: rows of slots that observations hold. left, todo: activities that were not done at the last
-count, in topological order.
+changed; moved: more than signatures has changed; shown: rows of slots that observations hold. startable: of
+the ready list's places; own_ready, own_startable: a trade's; commands: whether a crew may give one; table:
+what slots show of each activity, kept from round to round.
 """
 
 
@@ -147,9 +153,6 @@ def begin(world: np.void, rules: np.void) -> None:
         if world["missing"][job] == 0:
             make_ready(world, job)
     start_unstaffed(world)
-    world["left"] = jobs
-    for at in range(jobs):
-        world["todo"][at] = project["order"][at]
     world["bound"] = earliest_completion(world)
     world["outlook"] = outlook(world)
     world["due"] = int(np.ceil(rules["deadline"] * project["critical"]))
@@ -192,6 +195,8 @@ def start(world: np.void, job: int) -> None:
     for trade in range(project["trades"]):
         world["free"][trade] -= project["demand"][job, trade]
     world["status"][job] = RUNNING
+    world["moved"] = 1
+    world["end"][job] = world["day"] + int(np.ceil(world["remaining"][job]))
     if world["start"][job] == NONE:
         world["start"][job] = world["day"]
     world["running"][world["running_count"]] = job
@@ -277,25 +282,20 @@ def work_on(world: np.void) -> None:
 
 @compiled
 def earliest_completion(world: np.void) -> int:
-    """The day when all would be done if from now on there were units without end; fills `end`."""
+    """The day when all would be done if from now on there were units without end; dates what runs.
+
+    All that is left to do is ready, runs, or follows something that does.
+    """
     project, day = world["project"], world["day"]
-    end, status, todo = world["end"], world["status"], world["todo"]
-    bound, left = day, 0
-    for at in range(world["left"]):
-        job = todo[at]
-        if status[job] == DONE:
-            continue
-        todo[left] = job
-        left += 1
-        begins = day
-        if status[job] == WAITING:
-            for i in range(project["before_at"][job], project["before_at"][job + 1]):
-                before = project["before"][i]
-                if status[before] != DONE and end[before] > begins:
-                    begins = end[before]
-        end[job] = begins + int(np.ceil(world["remaining"][job]))
-        bound = max(bound, int(end[job]))
-    world["left"] = left
+    bound = day
+    for at in range(world["running_count"]):
+        job = world["running"][at]
+        world["end"][job] = day + int(np.ceil(world["remaining"][job]))
+        bound = max(bound, world["end"][job] + project["tail"][job] - project["duration"][job])
+    for at in range(world["ready_count"]):
+        job = world["ready"][at]
+        end = day + int(np.ceil(world["remaining"][job]))
+        bound = max(bound, end + project["tail"][job] - project["duration"][job])
     return int(bound)
 
 

@@ -14,7 +14,7 @@ from arenas.construction.arena import ConstructionBatch
 from arenas.construction.generator import generate
 from arenas.construction.project import packed, unpacked
 from arenas.construction.readers import read_projects, read_psplib
-from arenas.construction.record import PROJECT
+from arenas.construction.record import PROJECT, WORKSHOP
 from marl.errors import ConfigError, SpecError, UnknownNameError
 from tests.arenas.construction.driving import network
 
@@ -216,9 +216,9 @@ def test_generated_projects_have_what_was_asked_for(
     seed: int, jobs: int, complexity: float, factor: float, strength: float
 ) -> None:
     """No circle, at most three neighbours a side, no redundant arc, RF as asked, capacities that suffice."""
-    rng_1, record = np.array([seed], np.uint64), np.zeros(2, PROJECT)
-    generate(rng_1, jobs, 4, complexity, factor, strength, record[0], record[1])
-    project = unpacked(record[1], "generated")
+    rng_1, shop, record = np.array([seed], np.uint64), np.zeros(1, WORKSHOP), np.zeros(1, PROJECT)
+    generate(rng_1, jobs, 4, complexity, factor, strength, shop[0], record[0])
+    project = unpacked(record[0], "generated")
     plan = network(project)
     assert len(plan.order()) == jobs
     assert plan.after_JJ.sum(0).max() <= 3
@@ -236,8 +236,8 @@ def test_generated_projects_have_what_was_asked_for(
 @given(seed=st.integers(0, 2**63))
 def test_packing_and_unpacking_is_the_same_project(seed: int) -> None:
     """A record unpacked and packed again is the same record."""
-    rng_1, record = np.array([seed], np.uint64), np.zeros(2, PROJECT)
-    generate(rng_1, 15, 4, 1.8, 0.5, 0.5, record[0], record[1])
-    again = packed(unpacked(record[1], "generated"))[0]
+    rng_1, shop, record = np.array([seed], np.uint64), np.zeros(1, WORKSHOP), np.zeros(1, PROJECT)
+    generate(rng_1, 15, 4, 1.8, 0.5, 0.5, shop[0], record[0])
+    again = packed(unpacked(record[0], "generated"))[0]
     for name in ("duration", "demand", "capacity", "number", "head", "tail", "behind", "weight"):
-        np.testing.assert_array_equal(again[name], record[1][name])
+        np.testing.assert_array_equal(again[name], record[0][name])

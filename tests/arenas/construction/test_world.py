@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.scripted.scheduling import SERIAL, makespan, priorities, schedule
+from arenas.construction.features import FEATURES, PURE
 from arenas.construction.options import PRESETS, preset
 from arenas.construction.oracle import OracleSite
 from arenas.construction.project import unpacked
-from arenas.construction.slots import FEATURES, PURE
 from arenas.construction.task import HEAD
 from arenas.construction.world import DONE
 from marl.errors import SpecError, UnknownNameError
