@@ -66,9 +66,10 @@ Counting is atomic, and costs more than the short functions that take the arrays
 holds them for as long as it runs.
 """
 move: Callable[..., None] = intrinsic(_copy)
-"""(target, at, source, begin, count): copy items of a row into another row of the same kind, as memcpy does.
+"""(target, at, source, begin, count): copy items of one array into another of the same kind, as memcpy does.
 
-Both rows are contiguous and hold what is named: nothing is checked.
+Both are contiguous and hold what is named, counted flat over all axes: nothing is checked. Unlike a slice of
+a row it makes no view.
 """
 
 

@@ -35,6 +35,7 @@ SLOT = ("exposure", "crowd", "in_stock", "rework")
 """What a site adds to each slot, in a part of the observation of its own."""
 
 FEATURES, SLOT_SIZE = len(PURE), len(SLOT)
+ALL = FEATURES + SLOT_SIZE
 PRESENT, SIGNED, SIGNED_SHARE = (PURE.index(name) for name in ("present", "signed", "signed_share"))
 SHARE, FREE_SHARE, FORECAST = (PURE.index(name) for name in ("share", "free_share", "forecast"))
 DAYS = 10.0

@@ -113,7 +113,7 @@ def _write_trades(
             site_showing.write_slots(world, rules, trade, general_O)
         for seat in range(trade * crews, (trade + 1) * crews):
             if world["alive"][seat]:
-                _write_rows(world, rules, trade, observation_NO[seat], mask_NA[seat], general_O)
+                _write_rows(world, rules, trade, seat, observation_NO, mask_NA, general_O)
         world["shown"][trade] = world["slots"][trade]
 
 
@@ -122,25 +122,27 @@ def _write_rows(
     world: np.void,
     rules: np.void,
     trade: int,
-    out_O: NDArray[np.float32],
-    mask_A: NDArray[np.uint8],
+    seat: int,
+    observation_NO: NDArray[np.float32],
+    mask_NA: NDArray[np.uint8],
     general_O: NDArray[np.float32],
 ) -> None:
     """Head and slots to a foreman; those that held something are cleared."""
     rows, shown, modes = world["slots"][trade], world["shown"][trade], rules["modes"]
-    move(out_O, 0, general_O, 0, HEAD)
+    row = seat * observation_NO.shape[1]
+    move(observation_NO, row, general_O, 0, HEAD)
     for at in range(HEAD, HEAD + rows * FEATURES, FEATURES):
-        move(out_O, at, general_O, at, FEATURES)
+        move(observation_NO, row + at, general_O, at, FEATURES)
     for i in range(HEAD + rows * FEATURES, HEAD + shown * FEATURES):
-        out_O[i] = 0.0
+        observation_NO[seat, i] = 0.0
     for choice in range(1 + rows * modes, 1 + shown * modes):
-        mask_A[choice] = 0
+        mask_NA[seat, choice] = 0
     if rules["site"]:
         first = site_showing.slots_at(rules)
         for at in range(first, first + rows * SLOT_SIZE, SLOT_SIZE):
-            move(out_O, at, general_O, at, SLOT_SIZE)
+            move(observation_NO, row + at, general_O, at, SLOT_SIZE)
         for i in range(first + rows * SLOT_SIZE, first + shown * SLOT_SIZE):
-            out_O[i] = 0.0
+            observation_NO[seat, i] = 0.0
 
 
 @inlined
@@ -163,7 +165,7 @@ def _write_crews(
             if supplier == NONE and not world["leaving"][seat]:
                 supplier = seat
             first = seat == supplier
-            site_showing.write_crew(world, rules, first, general_O, observation_NO[seat], seat)
+            site_showing.write_crew(world, rules, first, general_O, observation_NO, seat)
             world["commands"][seat] = site_showing.write_commands(world, rules, first, helpful, mask_NA, seat)
 
 

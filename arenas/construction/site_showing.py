@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.construction.features import FEATURES, SLOT_SIZE
+from arenas.construction.features import ALL, FEATURES, SLOT_SIZE
 from arenas.construction.record import MATERIALS
 from arenas.construction.supply import in_stock, may_order, on_its_way
 from arenas.construction.task import HEAD
@@ -77,18 +77,18 @@ def write_crew(
     rules: np.void,
     supplier: bool,
     general_O: NDArray[np.float32],
-    out_O: NDArray[np.float32],
+    observation_NO: NDArray[np.float32],
     seat: int,
 ) -> None:
     """COMMON and OWN to a foreman."""
     at = HEAD + rules["slots"] * FEATURES
-    move(out_O, at, general_O, at, _COMMON + _OWN)
+    move(observation_NO, seat * observation_NO.shape[1] + at, general_O, at, _COMMON + _OWN)
     at += _COMMON
-    out_O[at] = world["tired"][seat]
-    out_O[at + 1] = world["hours"][seat] / 40.0
-    out_O[at + 2] = world["account"][seat] / rules["crew_credit"]
-    out_O[at + 5] = supplier
-    out_O[at + 6] = world["helps"][seat] != NONE
+    observation_NO[seat, at] = world["tired"][seat]
+    observation_NO[seat, at + 1] = world["hours"][seat] / 40.0
+    observation_NO[seat, at + 2] = world["account"][seat] / rules["crew_credit"]
+    observation_NO[seat, at + 5] = supplier
+    observation_NO[seat, at + 6] = world["helps"][seat] != NONE
 
 
 @inlined
@@ -118,7 +118,7 @@ def write_slots(world: np.void, rules: np.void, trade: int, general_O: NDArray[n
     at = slots_at(rules)
     for slot in range(world["slots"][trade]):
         job = world["ready"][world["slot"][trade, slot]]
-        move(general_O, at, world["table"][job], FEATURES, SLOT_SIZE)
+        move(general_O, at, world["table"], job * ALL + FEATURES, SLOT_SIZE)
         at += SLOT_SIZE
 
 

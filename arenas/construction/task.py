@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from arenas.construction.features import DAYS, FEATURES, FREE_SHARE, SHARE
+from arenas.construction.features import ALL, DAYS, FEATURES, FREE_SHARE, SHARE
 from arenas.construction.record import TRADES
 from arenas.construction.world import DONE
 from arenas.jit import compiled, inlined, move
@@ -85,7 +85,7 @@ def write_own(world: np.void, trade: int, general_O: NDArray[np.float32]) -> Non
     for slot in range(world["slots"][trade]):
         at = world["slot"][trade, slot]
         job, row = world["ready"][at], HEAD + slot * FEATURES
-        move(general_O, row, world["table"][job], 0, FEATURES)
+        move(general_O, row, world["table"], job * ALL, FEATURES)
         general_O[row + SHARE] = project["share"][job, trade]
         general_O[row + FREE_SHARE] = (
             project["demand"][job, trade] / max(world["free"][trade], 1) if world["startable"][at] else 2.0

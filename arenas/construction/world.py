@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arenas.construction.features import FEATURES, SLOT_SIZE
+from arenas.construction.features import ALL
 from arenas.construction.record import ACTIVITIES, MATERIALS, PROJECT, TRADES
 from arenas.jit import compiled
 
@@ -97,7 +97,7 @@ WORLD = np.dtype(
         ("own_ready", np.int16, (TRADES,)),
         ("own_startable", np.int16, (TRADES,)),
         ("commands", np.uint8, (SEATS,)),
-        ("table", np.float32, (ACTIVITIES, FEATURES + SLOT_SIZE)),
+        ("table", np.float32, (ACTIVITIES, ALL)),
     ],
     align=True,
 )
@@ -178,7 +178,7 @@ def fits(world: np.void, job: int) -> bool:
     fit = True
     for trade in range(project["trades"]):
         demand = project["demand"][job, trade]
-        fit = fit and (demand == 0 or demand <= world["free"][trade])
+        fit &= demand <= max(world["free"][trade], 0)
     return fit
 
 
