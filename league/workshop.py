@@ -15,9 +15,9 @@ import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
 from arenas.yardsticks import yardstick
-from league.ledger import TrainingRow
 from league.matches import Variants, play_blocks
 from league.matchmaking import OpponentMix, Pool, draw_lineup
+from league.records import TrainingRow
 from league.replay import write_replays
 from league.tasks import PlayTask, PoolPlan, Task, TrainTask
 from marl.errors import DivergenceError, LedgerError
