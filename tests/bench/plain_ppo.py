@@ -20,7 +20,7 @@ def layers(sizes: list[int], last: float) -> nn.Sequential:
     made: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         layer = nn.Linear(inputs, outputs)
-        nn.init.orthogonal_(layer.weight, last if i == len(sizes) - 2 else 2**0.5)  # type: ignore[no-untyped-call]
+        nn.init.orthogonal_(layer.weight, last if i == len(sizes) - 2 else 2**0.5)
         nn.init.zeros_(layer.bias)
         made += [layer, nn.Tanh()]
     return nn.Sequential(*made[:-1])
@@ -69,7 +69,7 @@ class PlainPPO:
     def _learn(self, advantage_N: torch.Tensor, target_N: torch.Tensor) -> None:
         x_NF, action_N, logp_N = self._x_TEF.flatten(0, 1), self._action_TE.flatten(), self._logp_TE.flatten()
         for _ in range(self._epochs):
-            for chosen in torch.randperm(len(x_NF)).chunk(self._minibatches):  # type: ignore[no-untyped-call]
+            for chosen in torch.randperm(len(x_NF)).chunk(self._minibatches):
                 advantage = advantage_N[chosen]
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 drawn = torch.distributions.Categorical(logits=self._actor(x_NF[chosen]), validate_args=False)
