@@ -260,4 +260,4 @@ def test_a_plan_in_which_nobody_meets_is_a_usage_error(cli: Cli) -> None:
     words = ["tournament", "plan", "prisoners_dilemma", "random", "agents.scripted.matrix:defect"]
     done = cli(*words, "--format", "adaptive", "--set", "tournament.format.budget=1")
     assert done.code == 2
-    done.one_error("tournament.format", "budget=1")
+    done.one_error("tournament.format.budget", "got 1 blocks", "Raise budget")
