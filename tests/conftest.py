@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anything loads a numerical library: work is spread over processes, one thread each.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -15,6 +17,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest  # noqa: E402 # after the variables above
 from hypothesis import settings  # noqa: E402 # after the variables above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +43,10 @@ def data_folder() -> Path:
         where = f"MARL_DATA={named}" if named else "MARL_DATA (not set) or ../shared/data"
         pytest.skip(f"optional data: no folder at {where}")
     return folder
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """An empty folder whose path leaves room for a socket's: `tmp_path` grows with a test's name and run."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)

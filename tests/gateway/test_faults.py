@@ -211,13 +211,14 @@ def test_the_process_is_light_and_is_told_no_token() -> None:
         assert TOKEN.encode() not in Path(f"/proc/{gateway.pid}/environ").read_bytes()
 
 
-def test_leftovers_of_killed_owners_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_leftovers_of_killed_owners_are_removed(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
     """A folder of an owner that is gone goes when the next gateway starts; fresh ones and live ones stay."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(short_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     old, fresh, live = (
-        tmp_path / f"marl-gateway-{name}" for name in (f"{ended.pid}-a", f"{ended.pid}-b", f"{os.getpid()}-c")
+        short_path / f"marl-gateway-{name}"
+        for name in (f"{ended.pid}-a", f"{ended.pid}-b", f"{os.getpid()}-c")
     )
     for folder in (old, fresh, live):
         folder.mkdir()
@@ -225,6 +226,6 @@ def test_leftovers_of_killed_owners_are_removed(monkeypatch: pytest.MonkeyPatch,
     for folder in (old, live):
         os.utime(folder, (0, 0))
     with Gateway(SPEC, {"bob": TOKEN}):
-        assert {fresh, live} < set(tmp_path.iterdir())
+        assert {fresh, live} < set(short_path.iterdir())
         assert not old.exists()
-    assert sorted(tmp_path.iterdir()) == sorted([fresh, live])
+    assert sorted(short_path.iterdir()) == sorted([fresh, live])

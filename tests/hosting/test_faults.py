@@ -335,13 +335,13 @@ def test_a_limit_on_memory_files_is_told(root: Path) -> None:
     assert "expected room for the arrays of all groups. Use fewer copies" in ended.stderr
 
 
-def test_leftovers_of_killed_runs_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_leftovers_of_killed_runs_are_removed(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
     """A folder of a process that is gone goes when the next pool starts; fresh ones and live ones stay."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(short_path))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     old, fresh, live = (
-        tmp_path / f"marl-host-{name}" for name in (f"{gone.pid}-a", f"{gone.pid}-b", f"{os.getpid()}-c")
+        short_path / f"marl-host-{name}" for name in (f"{gone.pid}-a", f"{gone.pid}-b", f"{os.getpid()}-c")
     )
     for folder in (old, fresh, live):
         folder.mkdir()
@@ -349,7 +349,7 @@ def test_leftovers_of_killed_runs_are_removed(monkeypatch: pytest.MonkeyPatch, t
     for folder in (old, live):
         os.utime(folder, (0, 0))
     with HostPool(counter(), hosts=1, copies=2, groups=1):
-        assert sorted(tmp_path.iterdir()) == sorted([fresh, live])
+        assert sorted(short_path.iterdir()) == sorted([fresh, live])
 
 
 def test_an_arena_that_talks_a_lot_blocks_nobody(caplog: pytest.LogCaptureFixture) -> None:
