@@ -23,16 +23,17 @@ OWN_VELOCITY, PREY, PREY_VELOCITY = slice(0, 2), slice(12, 14), slice(14, 16)
 
 
 class Chase:
-    """Pushes along the axis on which the prey will be farther in `lead_s` seconds; as prey it stays put.
+    """Pushes along the axis on which the prey will be farther; as prey it stays put.
 
-    Against random prey 0.2 s catch 1.4 times as much as 0.
+    It sees itself where it drifts to in `brake_s` seconds, and the prey where that will be in `lead_s`. Both
+    together catch a quarter more of random prey than brakes alone, and these a fifth more than neither.
     """
 
     memory_size: int = 0
 
-    def __init__(self, spec: Spec, lead_s: float = 0.2) -> None:
+    def __init__(self, spec: Spec, *, brake_s: float = 0.2, lead_s: float = 0.2) -> None:
         del spec
-        self._lead_s = lead_s
+        self._brake_s, self._lead_s = brake_s, lead_s
 
     def act(
         self,
@@ -49,8 +50,8 @@ class Chase:
         if role.name != "adversary":
             return Decision(np.zeros((len(rows), 1), np.int64))
         seen_RF = observation[0]
-        nearing_R2 = seen_RF[:, PREY_VELOCITY] - seen_RF[:, OWN_VELOCITY]
-        x_R, y_R = (seen_RF[:, PREY] + self._lead_s * nearing_R2).T
+        nearing_R2 = self._lead_s * seen_RF[:, PREY_VELOCITY] - self._brake_s * seen_RF[:, OWN_VELOCITY]
+        x_R, y_R = (seen_RF[:, PREY] + nearing_R2).T
         along_x_R = np.where(x_R < 0, LEFT, RIGHT)
         along_y_R = np.where(y_R < 0, DOWN, UP)
         action_R = np.where(np.abs(x_R) > np.abs(y_R), along_x_R, along_y_R)

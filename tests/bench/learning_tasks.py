@@ -104,7 +104,7 @@ TASKS = {
     "mappo_talk": talk("mappo", 200_000, copies=64),
     "ppo_cartpole": one_seat("CartPole-v1", "ppo", 100_000, 22.0, 500.0, copies=8, rollout=32),
     "dqn_cartpole": one_seat("CartPole-v1", "dqn", 50_000, 22.0, 500.0, copies=8, rollout=16),
-    "ppo_lunarlander": one_seat("LunarLander-v3", "ppo", 500_000, -183.0, 242.1, copies=16, rollout=256),
+    "ppo_lunarlander": one_seat("LunarLander-v3", "ppo", 1_000_000, -183.0, 242.1, copies=16, rollout=256),
     "ppo_pendulum": one_seat("Pendulum-v1", "ppo", 100_000, -1222.0, -172.2, copies=8, rollout=128),
 }
 """By the names that `learners.py --only` takes."""

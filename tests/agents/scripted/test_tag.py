@@ -26,8 +26,7 @@ def _caught(predators: Policy) -> float:
 
 
 def test_chasing_catches_the_prey() -> None:
-    """Five times as much as by chance; with a lead more than without one."""
+    """Five times as much as by chance; who brakes more than who does not, who leads the prey yet more."""
     spec = build(ArenaRef("mpe2.simple_tag_v3", {"max_cycles": 25})).spec
-    led, plain = _caught(Chase(spec)), _caught(Chase(spec, 0.0))
-    assert plain > 5 * _caught(RandomLegal())
-    assert led > plain
+    plain, braking = (_caught(Chase(spec, brake_s=brake_s, lead_s=0.0)) for brake_s in (0.0, 0.2))
+    assert 5 * _caught(RandomLegal()) < plain < braking < _caught(Chase(spec))
