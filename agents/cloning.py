@@ -23,7 +23,7 @@ from marl.rng import mix, seed_of, uniforms
 from marl.spec import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -122,7 +122,7 @@ class Cloning(PPO):
             )
         super().__init__(spec, settings, seed, roles)
 
-    def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
         """Learn from demonstrations; `policy_loss` is the mean error of a decision.
 
         PPO's count of decisions stays: it has not learned by itself yet.
@@ -132,13 +132,13 @@ class Cloning(PPO):
             part = self._parts[fragment.role.name]
             part.normalise(fragment)
             batch, figures = self._ready(part, fragment)
-            figures |= self._learn(part, batch)
+            figures |= yield from self._learn(part, batch)
             if part.actor.log_std is not None:
                 part.actor.log_std.data.fill_(math.log(self.settings.explore))
             prefix = f"{part.role.name}/" if len(self._parts) > 1 else ""
             metrics |= {prefix + name: value for name, value in figures.items()}
         self.updates += 1
-        return metrics
+        yield metrics
 
     def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of PPO's figures: those of ratios are 0."""

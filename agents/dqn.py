@@ -23,7 +23,7 @@ from marl.errors import SpecError
 from marl.spaces import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -93,13 +93,14 @@ class DQN(OffPolicy):
         self._optimiser = Adam([p for net in learned for p in net.parameters()], settings.lr)
         self._settle()
 
-    def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
-        """As `OffPolicy.update`; tells the share of random actions, too."""
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
+        """As `OffPolicy.updating`; tells the share of random actions, too."""
         if isinstance(self._mixer, QMixer) and self.settings.normalise:
             for fragment in fragments:
                 self._state_moments.update(fragment.state_TRS[fragment.valid_TR])
             self._mixer.inputs.set(self._state_moments)
-        return {**super().update(fragments), "epsilon": self.epsilon}
+        for figures in super().updating(fragments):
+            yield figures and {**figures, "epsilon": self.epsilon}
 
     @property
     def epsilon(self) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from marl.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from marl.fragment import Fragment
-    from marl.policy import Policy
     from marl.settings import Settings
     from marl.spec import Spec
 
@@ -43,4 +45,23 @@ class Learner(Protocol):
 
     def restore(self, folder: Path) -> None:
         """Go on from a checkpoint."""
+        ...
+
+
+class Holding(Policy, Protocol):
+    """A live policy that can act for a while as it does now."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Within it the policy acts as it did at the start, whatever its learner learns meanwhile."""
+        ...
+
+
+@runtime_checkable
+class Pausing(Learner, Protocol):
+    """A learner beside which its policy can play on (`agents.rounds`)."""
+
+    policy: Holding
+
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
+        """`update` in parts of milliseconds: {} after each of them, at last the figures."""
         ...

@@ -6,6 +6,8 @@ numbers.
 
 from __future__ import annotations
 
+import copy
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from marl.policy import Decision, Rows
 from marl.rng import uniforms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -103,6 +105,15 @@ class NetPolicy:
             name: ActionHeads.of(spec.role(name), squashed=net.squashed) for name, net in nets.items()
         }
         self._first_seat = {role.name: spec.seats.index(role.seats[0]) for role in spec.roles}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it the policy acts as it did at the start, whatever its learner learns meanwhile."""
+        live, self.nets = self.nets, copy.deepcopy(self.nets)
+        try:
+            yield
+        finally:
+            self.nets = live
 
     def act(
         self,

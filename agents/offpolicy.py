@@ -28,7 +28,7 @@ from marl.errors import DivergenceError, SpecError
 from marl.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -127,6 +127,11 @@ class OffPolicy:
 
         DivergenceError where a loss or gradient is not finite; the weights are then those before the update.
         """
+        *_, metrics = self.updating(fragments)
+        return metrics
+
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
+        """`update` with a pause after each of its updates: {} there, the figures at last."""
         s = self._s
         for fragment in fragments:
             moments = self._moments[fragment.role.name]
@@ -145,9 +150,10 @@ class OffPolicy:
             while self._owed >= s.every:
                 self._owed -= s.every
                 found.append(self._update())
+                yield {}
         self._settle()
         means = np.mean(found, axis=0) if found else []
-        return {
+        yield {
             **dict(zip(self.figures, map(float, means), strict=False)),
             "reward": self._mean_reward(fragments),
             "lr": self.lr,

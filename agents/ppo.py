@@ -31,7 +31,7 @@ from marl.errors import DivergenceError, SpecError
 from marl.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -167,11 +167,16 @@ class PPO:
         Raises DivergenceError where a loss or gradient is not finite; the weights are then those before the
         minibatch.
         """
+        *_, metrics = self.updating(fragments)
+        return metrics
+
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
+        """`update` with a pause after each minibatch: {} there, the figures at last."""
         metrics: dict[str, float] = {}
         for fragment in fragments:
             part = self._parts[fragment.role.name]
             batch, figures = self._ready(part, fragment)
-            figures |= self._learn(part, batch)
+            figures |= yield from self._learn(part, batch)
             if self.settings.normalise:
                 part.normalise(fragment)
             prefix = f"{part.role.name}/" if len(self._parts) > 1 else ""
@@ -179,7 +184,7 @@ class PPO:
             self.decisions += fragment.decisions
         self.updates += 1
         self._anneal()
-        return metrics | {"lr": self._optimiser.lr}
+        yield metrics | {"lr": self._optimiser.lr}
 
     # from a fragment to a batch
 
@@ -213,7 +218,7 @@ class PPO:
 
     # loss and update
 
-    def _learn(self, part: ActorCritic, batch: _Batch) -> dict[str, float]:
+    def _learn(self, part: ActorCritic, batch: _Batch) -> Generator[dict[str, float], None, dict[str, float]]:
         s = self.settings
         length = batch.first_RT.shape[1] if s.memory else 1
         found: list[Tensor] = []
@@ -222,7 +227,10 @@ class PPO:
         with held_still(part.parameters(), self._optimiser, idle):
             for _ in range(s.epochs):
                 tables = minibatches(batch.pools, max(1, s.minibatch // length), self._random)
-                passed = [self._minibatch(part, batch, units_PU) for units_PU in tables]
+                passed = []
+                for units_PU in tables:
+                    passed.append(self._minibatch(part, batch, units_PU))
+                    yield {}
                 epochs += 1
                 found += passed
                 if not passed or 0 < s.target_kl < _means(passed)[FIGURES.index("kl")]:

@@ -1,7 +1,8 @@
 """Tuned settings of learners that ship with the package: `presets/ARENA/NAME.toml`, read here only.
 
 ARENA is a short name ("spread"), a module's with slashes ("mpe2/simple_spread_v3"), or "gymnasium/ID". NAME
-is that of the learner, or says what is special about it. A table [play] says on how much they were tuned.
+is that of the learner, or says what is special about it. A table [play] says on how much they were tuned, a
+table [options] with which options of the arena, where the rest stood at its defaults.
 """
 
 from __future__ import annotations
@@ -32,16 +33,23 @@ class Scale(Settings):
 
     copies: int | None = Field(None, ge=1, description="copies of the arena")
     rollout: int | None = Field(None, ge=1, description="environment steps of a fragment")
+    overlap: bool | None = Field(None, description="whether it is played while the learner learns")
 
 
 def read_preset(preset: str) -> dict[str, Any]:
     """A learner's settings by "ARENA/NAME"; UnknownNameError lists what there is."""
-    return {name: value for name, value in _content(preset).items() if name != "play"}
+    return {name: value for name, value in _content(preset).items() if name not in ("play", "options")}
 
 
 def read_scale(preset: str) -> Scale:
     """What a preset says in [play]."""
     return Scale.read(f"preset {preset}: play", _content(preset).get("play", {}))
+
+
+def read_options(preset: str) -> dict[str, Any] | None:
+    """The options of the arena that a preset was tuned with; None where it does not say."""
+    found: dict[str, Any] | None = _content(preset).get("options")
+    return found
 
 
 def _content(preset: str) -> dict[str, Any]:

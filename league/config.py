@@ -45,6 +45,10 @@ class LearnerSettings(Settings):
 
     name: str = Field("ppo", description="short name or full spec of the learner")
     rollout: int = Field(64, ge=1, description="environment steps of one fragment")
+    overlap: bool = Field(
+        default=False,
+        description="whether the next fragment is played, by the policy as it was, while the learner learns",
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="the learner's own settings")
 
 

@@ -134,6 +134,7 @@ class SelfPlay:
             opponents=(*opponents, *(known[name] for name in past)),
             steps=stage.steps,
             rollout=settings.learner.rollout,
+            overlap=settings.learner.overlap,
             seed=seed_of(settings.seed, _MATCH, number),
             learner_seed=seed_of(settings.seed, _LEARN),
         )

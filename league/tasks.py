@@ -36,7 +36,8 @@ class TrainTask:
 
     `checkpoint` is where it goes on from (None: a fresh one of `learner_seed`). `mix` and
     `past_win_rates` are as in `league.matchmaking`; `opponents` are the players that the mix can draw.
-    `rollout` is the environment steps of a fragment. `seed` is that of the matches.
+    `rollout` is the environment steps of a fragment, `overlap` as in `agents.rounds`. `seed` is that of the
+    matches.
     """
 
     pool: PoolPlan
@@ -55,13 +56,16 @@ class TrainTask:
     rollout: int
     seed: int
     learner_seed: int
+    overlap: bool = False
     kind: ClassVar[str] = "train"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON; without `overlap` where there is none, so that older runs find their tasks again."""
         data = {"kind": self.kind, **vars(self), "pool": self.pool.to_json()}
         data["opponents"] = [player.to_json() for player in self.opponents]
         data |= {"past": list(self.past), "past_win_rates": list(self.past_win_rates)}
+        if not self.overlap:
+            del data["overlap"]
         return data
 
 

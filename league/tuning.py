@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from agents.tuned import presets_of, read_preset, read_scale
+from agents.tuned import presets_of, read_options, read_preset, read_scale
 from arenas import ARENAS, full_spec
 from marl.errors import UnknownNameError
+from marl.loading import ArenaRef, build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,32 @@ def tuned(values: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
     scale, pool = read_scale(preset), dict(values.get("pool", {}))
     if scale.rollout is not None:
         learner.setdefault("rollout", scale.rollout)
+    if scale.overlap is not None:
+        learner.setdefault("overlap", scale.overlap)
     if scale.copies is not None:
         pool.setdefault("copies", scale.copies)
     return {**values, "learner": learner, "pool": pool}, preset
+
+
+def differing(preset: str, arena: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Which options of an arena are not those that a preset was tuned with: (then, now) by name.
+
+    Nothing where the preset does not say. Defaults count where the arena's are known, which those of
+    other people's arenas are not: there an option counts that both sides say.
+    """
+    then = read_options(preset)
+    if then is None:
+        return {}
+    defaults = build(ArenaRef(full_spec(arena))).spec.options
+    tuned_with, asked = _plain({**defaults, **then}), _plain({**defaults, **options})
+    return {
+        name: (tuned_with[name], asked[name])
+        for name in tuned_with
+        if name in asked and asked[name] != tuned_with[name]
+    }
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has them, where tuples are lists."""
+    found: dict[str, Any] = json.loads(json.dumps(options))
+    return found

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
+from agents.rounds import rounds
 from arenas.yardsticks import yardstick
 from league.matches import Variants, play_blocks
 from league.matchmaking import OpponentMix, Pool, draw_lineup
@@ -144,32 +145,17 @@ class Workshop:
         play = Play(pool, _lineups(task, pool, variants), players, want_state=learner.want_state)
         tally = _Tally(task, pool.spec)
         metrics: list[dict[str, float]] = []
-        play.take_times()
         began_s = time.perf_counter()
         decided = 0
-        while decided < task.steps:
-            start_s = time.perf_counter()
-            fragments = [f for f in play.collect(task.rollout) if f.player == task.player]
-            collected_s = time.perf_counter()
-            try:
-                figures = learner.update(fragments)
-            except DivergenceError as error:
-                raise _diverged(task, error, learner.decisions) from error
-            learned_s = time.perf_counter()
-            fresh = sum(fragment.decisions for fragment in fragments)
-            decided += fresh
-            figures |= tally.take(play.take_outcomes()) | pool.metrics()
-            span_s = max(learned_s - start_s, 1e-9)
-            figures |= {f"{part}_share": part_s / span_s for part, part_s in play.take_times().items()}
-            figures |= {
-                "decisions": float(learner.decisions),
-                "play_s": collected_s - start_s,
-                "learn_s": learned_s - collected_s,
-                "learn_share": (learned_s - collected_s) / span_s,
-                "decisions_per_s": fresh / span_s,
-            }
-            # a figure that is not finite says nothing, and the ledger's JSON has no word for it
-            metrics.append({name: value for name, value in figures.items() if math.isfinite(value)})
+        try:
+            for one in rounds(play, learner, task.player, task.rollout, task.steps, overlap=task.overlap):
+                decided += one.decisions
+                figures = {**one.figures, **tally.take(one.outcomes), **pool.metrics(), **one.speed()}
+                figures["decisions"] = float(learner.decisions)
+                # a figure that is not finite says nothing, and the ledger's JSON has no word for it
+                metrics.append({name: value for name, value in figures.items() if math.isfinite(value)})
+        except DivergenceError as error:
+            raise _diverged(task, error, learner.decisions) from error
         return {
             "checkpoint": learner.checkpoint(self._folder / CHECKPOINTS).name,
             "snapshot": learner.snapshot(self._folder / SNAPSHOTS, task.lineage).name,

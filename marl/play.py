@@ -7,17 +7,19 @@ Axes: B copies of a group, N seats of a role, R rows, K numbers of an action.
 
 from __future__ import annotations
 
+from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from marl.acting import Call, Cast, Stackable
-from marl.errors import ConfigError, HostError, UnknownNameError
+from marl.errors import ConfigError
 from marl.fragment import Fragment, join
 from marl.match import Match, Outcome, Player, Schedule, in_order
 from marl.policy import ABSENT, Decision, Rows
-from marl.recording import ActionLog, JointLog
+from marl.recording import JointLog
+from marl.seating import VOID_RETRIES, Group, Seating
 from marl.spec import PARKED
 from marl.tape import Tape
 
@@ -32,32 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VOID_RETRIES", "Call", "Match", "Outcome", "Play", "Player", "Schedule", "Stackable", "in_order"]
 
-VOID_RETRIES = 3
-"""How often a match whose host died is played again with its seed before it is reported as void."""
-
-
-class _Group:
-    """What play keeps about the copies of one group."""
-
-    def __init__(self, pool: ArenaPool, number: int) -> None:
-        roles = pool.spec.roles
-        self.number = number
-        self.orders = pool.orders[number]
-        self.copies = len(pool.frames[number].ticket_B)
-        self.first_copy = sum(len(frame.ticket_B) for frame in pool.frames[:number])
-        self.matches: list[Match | None] = [None] * self.copies
-        self.following: list[Match | None] = [None] * self.copies
-        self.episodes = [0] * self.copies
-        self.retries = [0] * self.copies
-        self.seed_B = np.zeros(self.copies, np.uint64)
-        self.player_BN = {r.name: np.full((self.copies, len(r.seats)), -1, np.int64) for r in roles}
-        self.decision_BN = {r.name: np.zeros((self.copies, len(r.seats)), np.int32) for r in roles}
-        self.faults_BN3 = {r.name: np.zeros((self.copies, len(r.seats), 3), np.int32) for r in roles}
-        self.faulty = [False] * self.copies
-        self.memory: dict[tuple[str, str], NDArray[np.float32]] = {}
-        self.tapes: dict[tuple[str, str], Tape] = {}
-        self.actions = ActionLog(self.copies)
-
 
 class Play:
     """Plays the matches of a schedule in a pool.
@@ -65,7 +41,7 @@ class Play:
     `players` are all whom lineups may name. `run()` plays until every copy is parked and returns the
     outcomes in the order (copy, episode); `collect(steps)` plays that many steps in every copy and
     returns a fragment for each recorded player and role, besides the outcomes of the matches that ended.
-    Use one of the two.
+    Use one of the two. `steps` and `decided` count environment steps, and decisions by player.
     """
 
     def __init__(
@@ -78,31 +54,23 @@ class Play:
         want_joint: bool = False,
         keep_actions: bool = False,
     ) -> None:
-        self._pool, self._spec, self._schedule, self._cast = (
-            pool,
-            pool.spec,
-            schedule,
-            Cast(pool.spec, players),
-        )
+        self._pool, self._spec, self._cast = pool, pool.spec, Cast(pool.spec, players)
+        self._seating = Seating(pool, schedule, self._cast, keep_actions=keep_actions)
         self._want_joint, self._keep_actions = want_joint, keep_actions
         self._state_size = pool.spec.state_size if want_state else 0
         self._roles = {role.name: role for role in pool.spec.roles}
-        self._place_of = {
-            seat: (role.name, i) for role in pool.spec.roles for i, seat in enumerate(role.seats)
-        }
         self._seats_before = _seat_offsets(pool)
-        self._outcomes: list[tuple[int, int, Outcome]] = []
         self._joint: JointLog | None = None
         self._length = 0
+        self._under_way = False
+        self._turns: deque[tuple[Group, int]] = deque()
         self.steps = 0
-        self.decisions = 0
+        self.decided = dict.fromkeys(players, 0)
         self._times_s = dict.fromkeys(("act", "env", "wait"), 0.0)
-        self._groups = [_Group(pool, g) for g in range(pool.groups)]
+        self._groups = [Group(pool, g) for g in range(pool.groups)]
         for group in self._groups:
             group.orders.want_state.fill(want_state)
-            np.not_equal(pool.frames[group.number].ticket_B, PARKED, out=group.orders.restart_B)
-            for copy in range(group.copies):
-                self._follow(group, copy, self._next(group, copy))
+            self._seating.open(group, pool.frames[group.number])
             pool.send(group.number)
         for group in self._groups:
             frame = pool.receive(group.number)
@@ -129,21 +97,53 @@ class Play:
 
         Fragments of the recorded players (ended matches: `take_outcomes`).
         """
-        self._open_tapes(steps)
-        for t in range(steps):
-            for group in self._groups:
-                if t:
-                    self._absorb(group, self._receive(group))
-                self._step(group, t)
+        self.begin(steps)
+        return self.finish()
+
+    def begin(self, steps: int) -> list[Fragment]:
+        """Start a fragment of that many steps in every copy; `go_on` and `finish` play the rest of it.
+
+        One that is under way ends; each group starts the next as soon as it has ended its part. Returns what
+        `finish` would have.
+        """
+        self.go_on(wait=True)
+        self._length, joint = steps, self._joint
+        self._joint = JointLog(self._spec, self._pool.copies, steps) if self._want_joint else None
+        ended = []
         for group in self._groups:
+            if self._under_way:
+                ended += self._end(group)
+            else:
+                self._open_tapes(group)
+            self._step(group)
+        self._under_way = True
+        self._turns.extend((group, time) for time in range(1, steps) for group in self._groups)
+        return _joined(ended, joint)
+
+    def go_on(self, *, wait: bool) -> None:
+        """Play on: to the fragment's last decision, or without `wait` as far as no step has to be awaited.
+
+        Groups keep their turns.
+        """
+        while self._turns and (wait or self._turns[0][0].number in self._pool.ready()):
+            group, time = self._turns.popleft()
             self._absorb(group, self._receive(group))
-        return self._close_tapes()
+            self._step(group, time)
+
+    def finish(self) -> list[Fragment]:
+        """End the fragment that is under way; see `collect`."""
+        self.go_on(wait=True)
+        self._under_way = False
+        return _joined([part for group in self._groups for part in self._end(group)], self._joint)
 
     def take_outcomes(self) -> list[Outcome]:
         """The matches that ended since the last call, ordered by (copy, episode)."""
-        outcomes = [outcome for _, _, outcome in sorted(self._outcomes, key=lambda entry: entry[:2])]
-        self._outcomes.clear()
-        return outcomes
+        return self._seating.take_outcomes()
+
+    @property
+    def decisions(self) -> int:
+        """How many all players have made."""
+        return sum(self.decided.values())
 
     def take_times(self) -> dict[str, float]:
         """Seconds since the last call: of decisions (`act`), of steps here (`env`) or elsewhere (`wait`).
@@ -153,16 +153,16 @@ class Play:
         times_s, self._times_s = self._times_s, dict.fromkeys(self._times_s, 0.0)
         return times_s
 
-    def _busy(self, group: _Group) -> bool:
+    def _busy(self, group: Group) -> bool:
         return any(match is not None for match in (*group.matches, *group.following))
 
-    def _step(self, group: _Group, time: int = 0) -> None:
+    def _step(self, group: Group, time: int = 0) -> None:
         self._decide(group, self._pool.frames[group.number], time)
         began_s = perf_counter()
         self._pool.send(group.number)
         self._times_s["env"] += perf_counter() - began_s
 
-    def _receive(self, group: _Group) -> Frame:
+    def _receive(self, group: Group) -> Frame:
         began_s = perf_counter()
         frame = self._pool.receive(group.number)
         self._times_s["wait"] += perf_counter() - began_s
@@ -170,119 +170,15 @@ class Play:
 
     # what comes in
 
-    def _absorb(self, group: _Group, frame: Frame) -> None:
+    def _absorb(self, group: Group, frame: Frame) -> None:
         """Take in a step: rewards to the tapes, ended matches to the outcomes, new lineups to the seats."""
         for (player, role), tape in group.tapes.items():
             tape.absorb(frame, group.player_BN[role] == self._cast.index[player])
-        if frame.lost_B.any():
-            self._replay_lost(group, np.flatnonzero(frame.lost_B).tolist())
-        if frame.over_B.any():
-            self._conclude(group, frame, np.flatnonzero(frame.over_B).tolist())
-        begun = [
-            copy
-            for copy, match in enumerate(group.matches)
-            if match is None and group.following[copy] is not None
-        ]
-        if begun:
-            self._begin(group, frame, begun)
-        if self._keep_actions:
-            group.actions.forget([copy for copy, match in enumerate(group.matches) if match is not None])
-
-    def _begin(self, group: _Group, frame: Frame, copies: Sequence[int]) -> None:
-        """Where a copy has begun the match that was to follow.
-
-        Seat its players and set what comes after it.
-        """
-        for copy in copies:
-            match = group.following[copy]
-            if match is None or frame.ticket_B[copy] != match.ticket.match:
-                continue
-            group.matches[copy] = match
-            group.seed_B[copy] = match.ticket.seed
-            self._seat(group, copy, match)
-            group.actions.begin(copy)
-            self._follow(group, copy, self._next(group, copy))
-
-    def _seat(self, group: _Group, copy: int, match: Match) -> None:
-        index = self._cast.index
-        for players in group.player_BN.values():
-            players[copy] = -1
-        for seat, name in match.lineup.items():
-            if seat not in self._place_of:
-                raise UnknownNameError(f"lineup of match {match.ticket.match}: seat", seat, self._place_of)
-            if name not in index:
-                raise UnknownNameError(f"lineup of match {match.ticket.match}, seat {seat}", name, index)
-            role, i = self._place_of[seat]
-            group.player_BN[role][copy, i] = index[name]
-        for decisions in group.decision_BN.values():
-            decisions[copy] = 0
-        if group.faulty[copy]:
-            group.faulty[copy] = False
-            for faults in group.faults_BN3.values():
-                faults[copy] = 0
-        for memory in group.memory.values():
-            memory[copy] = 0
-
-    def _next(self, group: _Group, copy: int) -> Match | None:
-        match = self._schedule(group.first_copy + copy, group.episodes[copy])
-        group.episodes[copy] += 1
-        return match
-
-    def _follow(self, group: _Group, copy: int, match: Match | None) -> None:
-        group.following[copy] = match
-        group.orders.follow(copy, None if match is None else match.ticket)
-
-    def _replay_lost(self, group: _Group, copies: Sequence[int]) -> None:
-        """A match whose host died is played again with its seed.
-
-        After VOID_RETRIES it is reported as void.
-        """
-        for copy in copies:
-            match = group.matches[copy]
-            group.matches[copy] = None
-            for held in group.player_BN.values():
-                held[copy] = -1
-            if match is None:
-                continue
-            group.retries[copy] += 1
-            if group.retries[copy] <= VOID_RETRIES:
-                # Of what was to follow nothing is lost: the schedule is asked for it again.
-                group.episodes[copy] -= 1
-                self._follow(group, copy, match)
-            else:
-                group.retries[copy] = 0
-                where = (group.first_copy + copy, group.episodes[copy])
-                self._outcomes.append((*where, Outcome(match, 0, {}, {}, void=True)))
-                self._cast.ended({name: [match.ticket.match] for name in set(match.lineup.values())})
-
-    def _conclude(self, group: _Group, frame: Frame, copies: Sequence[int]) -> None:
-        scores = {role: held.score_BN.tolist() for role, held in frame.roles.items()}
-        over: dict[str, list[int]] = {}
-        for copy in copies:
-            match = group.matches[copy]
-            if match is None or match.ticket.match != frame.ended_B[copy]:
-                got = f"the end of match {frame.ended_B[copy]}"
-                raise HostError(f"{self._spec.arena}, copy {copy}", got=got, expected=f"that of {match}")
-            score, faults = {}, dict.fromkeys(match.lineup, (0, 0, 0))
-            for seat in match.lineup:
-                role, i = self._place_of[seat]
-                score[seat] = scores[role][copy][i]
-                if group.faulty[copy]:
-                    late, illegal, absent = group.faults_BN3[role][copy, i].tolist()
-                    faults[seat] = (late, illegal, absent)
-            action = group.actions.of(copy) if self._keep_actions else {}
-            outcome = Outcome(match, int(frame.steps_B[copy]), score, faults, action=action)
-            self._outcomes.append((group.first_copy + copy, group.episodes[copy], outcome))
-            group.matches[copy], group.retries[copy] = None, 0
-            for name in set(match.lineup.values()):
-                over.setdefault(name, []).append(match.ticket.match)
-        for players in group.player_BN.values():
-            players[copies] = -1
-        self._cast.ended(over)
+        self._seating.absorb(group, frame)
 
     # what goes out
 
-    def _decide(self, group: _Group, frame: Frame, time: int) -> None:
+    def _decide(self, group: Group, frame: Frame, time: int) -> None:
         calls: list[tuple[str, Call]] = []
         asked: list[NDArray[np.int64]] = []
         for role in self._spec.roles:
@@ -307,7 +203,7 @@ class Play:
             self._joint.take(time, group.first_copy, frame, group.orders.action)
         self.steps += int(np.count_nonzero(frame.ticket_B != PARKED))
 
-    def _refuse_vacancy(self, group: _Group, role: Role, row: int) -> None:
+    def _refuse_vacancy(self, group: Group, role: Role, row: int) -> None:
         copy, i = divmod(row, len(role.seats))
         match = group.matches[copy]
         raise ConfigError(
@@ -317,7 +213,7 @@ class Play:
             remedy="Name a player for it, or options under which it is absent.",
         )
 
-    def _call(self, group: _Group, frame: Frame, role: Role, name: str, rows: NDArray[np.int64]) -> Call:
+    def _call(self, group: Group, frame: Frame, role: Role, name: str, rows: NDArray[np.int64]) -> Call:
         player, held = self._cast.players[name], frame.roles[role.name]
         seats = len(role.seats)
         copy, seat = np.divmod(rows, seats)
@@ -333,7 +229,7 @@ class Play:
         mask_RA = held.mask_BNA.reshape(group.copies * seats, role.mask_size)[rows]
         return Call(player.policy, role, observation, mask_RA, memory_RM, asked, player.greedy)
 
-    def _memory_of(self, group: _Group, name: str, role: Role) -> NDArray[np.float32]:
+    def _memory_of(self, group: Group, name: str, role: Role) -> NDArray[np.float32]:
         key = (name, role.name)
         if key not in group.memory:
             size = self._cast.players[name].policy.memory_size
@@ -342,7 +238,7 @@ class Play:
 
     def _apply(  # one decision has this many sides
         self,
-        group: _Group,
+        group: Group,
         frame: Frame,
         name: str,
         rows: NDArray[np.int64],
@@ -367,42 +263,47 @@ class Play:
             for copy in (rows[bad] // len(role.seats)).tolist():
                 group.faulty[copy] = True
         group.decision_BN[role.name].reshape(-1)[rows] += 1
-        self.decisions += len(rows)
+        self.decided[name] += len(rows)
 
     # what is kept
 
-    def _open_tapes(self, length: int) -> None:
-        if length != self._length:
-            self._length = length
-            for group in self._groups:
-                for name, player in self._cast.players.items():
-                    for role in self._spec.roles if player.record else ():
-                        old = group.tapes.get((name, role.name))
-                        tape = group.tapes[name, role.name] = self._tape(group, name, role)
-                        if old is not None:
-                            old.hand_over(tape)
-        if self._want_joint:
-            self._joint = JointLog(self._spec, self._pool.copies, length)
+    def _open_tapes(self, group: Group) -> None:
+        """Have tapes of the fragment's length; open decisions stay."""
+        for name, player in self._cast.players.items():
+            for role in self._spec.roles if player.record else ():
+                old = group.tapes.get((name, role.name))
+                if old is None or old.length != self._length:
+                    tape = group.tapes[name, role.name] = self._tape(group, name, role)
+                    if old is not None:
+                        old.hand_over(tape)
 
-    def _tape(self, group: _Group, name: str, role: Role) -> Tape:
+    def _tape(self, group: Group, name: str, role: Role) -> Tape:
         memory = self._cast.players[name].policy.memory_size
         return Tape(name, role, group.copies, self._length, memory, self._state_size)
 
-    def _close_tapes(self) -> list[Fragment]:
-        parts: dict[tuple[str, str], list[tuple[Fragment, int]]] = {}
-        for group in self._groups:
-            frame = self._pool.frames[group.number]
-            for (name, role), tape in list(group.tapes.items()):
-                fresh = self._tape(group, name, self._roles[role])
-                fragment = tape.finish(frame, group.player_BN[role] == self._cast.index[name], fresh)
-                group.tapes[name, role] = fresh
-                if fragment is not None:
-                    parts.setdefault((name, role), []).append((fragment, group.first_copy))
-        fragments = [join([f for f, _ in found], [first for _, first in found]) for found in parts.values()]
-        if self._joint is not None:
-            for fragment in fragments:
-                fragment.joint = self._joint.joint()
-        return fragments
+    def _end(self, group: Group) -> list[tuple[Fragment, int]]:
+        """Take in a fragment's last step; what the group's tapes hold, and the group's first copy."""
+        frame = self._receive(group)
+        self._absorb(group, frame)
+        parts = []
+        for (name, role), tape in list(group.tapes.items()):
+            fresh = group.tapes[name, role] = self._tape(group, name, self._roles[role])
+            fragment = tape.finish(frame, group.player_BN[role] == self._cast.index[name], fresh)
+            if fragment is not None:
+                parts.append((fragment, group.first_copy))
+        return parts
+
+
+def _joined(parts: Sequence[tuple[Fragment, int]], joint: JointLog | None) -> list[Fragment]:
+    """One fragment for each player and role, of those of all groups."""
+    found: dict[tuple[str, str], list[tuple[Fragment, int]]] = {}
+    for fragment, first_copy in parts:
+        found.setdefault((fragment.player, fragment.role.name), []).append((fragment, first_copy))
+    fragments = [join([f for f, _ in same], [first for _, first in same]) for same in found.values()]
+    if joint is not None:
+        for fragment in fragments:
+            fragment.joint = joint.joint()
+    return fragments
 
 
 def _seat_offsets(pool: ArenaPool) -> dict[str, int]:

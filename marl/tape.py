@@ -29,7 +29,7 @@ class Tape:
         self, player: str, role: Role, copies: int, length: int, memory_size: int, state_size: int
     ) -> None:
         rows = copies * len(role.seats)
-        self.player, self.role = player, role
+        self.player, self.role, self.length = player, role, length
         self._seats = len(role.seats)
         depth = length + 1
         self._observation = tuple(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 
 from agents import learner_class
 from agents.features import features
+from agents.rounds import rounds
 from arenas import full_spec
 from marl.batch import LocalPool
 from marl.loading import ArenaRef, build
@@ -31,6 +34,7 @@ class Practice:
     """`run(updates)` trains; `last` are the metrics of the last update, `fragments` what it learned from.
 
     The learner plays all seats; or those of `roles`, and `others`, which stays as it is, all the rest.
+    `overlap` as in `agents.rounds`: between calls of `run` one fragment more is played than learned from.
     """
 
     def __init__(
@@ -45,10 +49,11 @@ class Practice:
         rollout: int = 16,
         roles: Sequence[str] = (),
         others: Policy | None = None,
+        overlap: bool = False,
     ) -> None:
         torch.set_num_threads(1)
         self._ref = ArenaRef(full_spec(arena), dict(options or {}))
-        self._seed, self._rollout = seed, rollout
+        self._seed = seed
         pool = LocalPool([build(self._ref)], copies)
         self.spec = pool.spec
         made = learner_class(learner)
@@ -60,6 +65,7 @@ class Practice:
             own = [seat for name in roles for seat in self.spec.role(name).seats]
             self._lineup |= {seat: OTHERS for seat in self.spec.seats if seat not in own}
         self._play = Play(pool, self._match, players, want_state=self.learner.want_state)
+        self._rounds = rounds(self._play, self.learner, ME, rollout, math.inf, overlap=overlap)
         self.fragments: list[Fragment] = []
         self.last: dict[str, float] = {}
         self.scores: list[float] = []
@@ -70,11 +76,9 @@ class Practice:
 
     def run(self, updates: int) -> float:
         """Train; returns the mean score of the matches that ended in the last update."""
-        for _ in range(updates):
-            self.fragments = self._play.collect(self._rollout)
-            self.last = self.learner.update(self.fragments)
-            outcomes = self._play.take_outcomes()
-            self.scores.append(mean_score([outcome.score for outcome in outcomes]))
+        for made in itertools.islice(self._rounds, updates):
+            self.fragments, self.last = made.fragments, made.figures
+            self.scores.append(mean_score([outcome.score for outcome in made.outcomes]))
         return self.scores[-1]
 
     def examine(self, matches: int = 200, *, greedy: bool = True) -> float:
