@@ -57,9 +57,9 @@ def train(
 
     values = settings_of_one(arena, learner=learner, steps=steps, tasks=tasks, seed=seed)
     values, taken = tuned(override(values, assigned(assignments, pool__hosts=hosts)), preset)
-    if taken and not as_json:
-        _tell_preset(taken)
     settings = LeagueSettings.read("train", values)
+    if taken and not as_json:
+        _tell_preset(taken, settings)
     folder = out or Path("runs") / f"train-{arena.rpartition(':')[2]}"
     with telling(as_json=as_json) as told:
         snapshot = train_league(settings, folder, backend=backend(executor), told=told)
@@ -69,12 +69,16 @@ def train(
         console().print(f"snapshot: {snapshot}", highlight=False, soft_wrap=True)
 
 
-def _tell_preset(preset: str) -> None:
-    console().print(
-        f"the learner starts from the tuned settings {preset} (agents/presets/{preset}.toml)",
-        highlight=False,
-        soft_wrap=True,
-    )
+def _tell_preset(preset: str, settings: LeagueSettings) -> None:
+    """Which tuned settings are taken, and where the arena is not as it was when they were tuned."""
+    from league.tuning import differing
+
+    line = f"the learner starts from the tuned settings {preset} (agents/presets/{preset}.toml)"
+    differs = differing(preset, settings.arena, settings.options)
+    if differs:
+        told = ", ".join(f"{name} = {then!r} (here {now!r})" for name, (then, now) in differs.items())
+        line += f"; they were tuned with other options: {told}"
+    console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -110,11 +114,15 @@ def run(
     """
     from league.config import read_league
 
+    taken: list[str] = []
     config = read_league(
         settings,
         assigned(assignments, seed=seed, workers=workers, pool__hosts=hosts),
-        told=None if as_json else _tell_preset,
+        told=taken.append,
     )
+    for preset in taken:
+        if not as_json:
+            _tell_preset(preset, config)
     _carry_out(config, out or Path("runs") / config.name, executor, as_json=as_json)
 
 

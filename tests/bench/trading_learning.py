@@ -23,13 +23,13 @@ import torch
 
 from agents.ppo import PPO, PPOSettings
 from agents.scripted.trading import SCRIPTED
+from agents.tuned import read_options, read_preset
 from arenas.trading import TradingBatch
-from arenas.trading.presets import EXCHANGE, HELD_OUT, TRAINED, VALIDATED
+from arenas.trading.presets import EXCHANGE, HELD_OUT, VALIDATED
 from marl.batch import LocalPool
 from marl.play import Match, Play, Player, in_order
 from marl.policy import RandomLegal
 from marl.rng import seed_of
-from marl.settings import read_toml
 from marl.spec import Ticket
 from tests.bench.table import options
 
@@ -49,10 +49,9 @@ QUOTERS = ("mean_reversion", "maker", "avellaneda_stoikov")
 SPARRING = (ME, ME, *BLIND, *SEEING, *QUOTERS, *QUOTERS, "avellaneda_stoikov")
 """Whom it trains against, drawn uniformly: itself, everybody, and those who quote more often."""
 DUEL: Mapping[str, Any] = {**EXCHANGE, "seats": 2, "horizon": 128}
-SHAPED: Mapping[str, Any] = {"mark": "value", "relative": 0.5}
-"""Rewards in training: a trade pays at once what it is worth; half of what the rival gains is taken off."""
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ROOT / "agents" / "presets" / "trading" / "ppo.toml"
+PRESET = "trading/ppo"
+"""Its options shape rewards: a trade pays at once what it is worth, less half of what the rival gains."""
 COPIES, ROLLOUT, POINTS, CURVE_BLOCKS = 64, 64, 8, 50
 PICTURE = ROOT / "docs" / "reference" / "pictures" / "trading-learning.png"
 
@@ -64,8 +63,8 @@ def rivals(spec: Spec) -> dict[str, Policy]:
 
 def train(seed: int, decisions: int) -> tuple[PPO, list[Line], dict[str, float]]:
     """A trader, its curve (gains over the blind rivals on VALIDATED), and the seconds that training took."""
-    pool = LocalPool([TradingBatch({**DUEL, **SHAPED, **TRAINED}) for _ in range(2)], COPIES)
-    settings = {**read_toml(SETTINGS), "anneal_decisions": decisions}
+    pool = LocalPool([TradingBatch(read_options(PRESET) or {}) for _ in range(2)], COPIES)
+    settings = {**read_preset(PRESET), "anneal_decisions": decisions}
     learner = PPO(pool.spec, PPOSettings.read(ME, settings), seed)
     players = {ME: Player(learner.policy, record=True)}
     players.update({name: Player(policy) for name, policy in rivals(pool.spec).items()})

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agents import LEARNERS, learner_class
-from agents.tuned import about_preset, all_presets, read_preset, read_scale
+from agents.tuned import about_preset, all_presets, read_options, read_preset, read_scale
 from league.config import read_league
 from league.training import settings_of_one
-from league.tuning import place_of, tuned
+from league.tuning import differing, place_of, tuned
 from marl.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -60,6 +60,21 @@ def test_as_much_is_played_as_it_was_tuned_on() -> None:
     own = {**settings_of_one("spread"), "pool": {"copies": 4}}
     values, _ = tuned(own, "auto")
     assert (values["pool"], values["learner"]["rollout"]) == ({"copies": 4}, 25)
+
+
+def test_other_options_than_those_tuned_with_are_found() -> None:
+    """Defaults count where they are known; other people's arenas are compared in what both sides say."""
+    trading = read_options("trading/ppo")
+    assert trading is not None
+    assert trading["mark"] == "value"
+    assert not differing("trading/ppo", "trading", trading)
+    assert differing("trading/ppo", "trading", {})["mark"] == ("value", "mid")
+    depth = differing("trading/ppo", "trading", {**trading, "depth": 7})
+    assert depth == {"depth": (5, 7)}
+    preset = f"{SPREAD.replace('.', '/')}/ppo"
+    assert not differing(preset, SPREAD, {"max_cycles": 25, "render_mode": "rgb_array"})
+    assert differing(preset, SPREAD, {"max_cycles": 50}) == {"max_cycles": (25, 50)}
+    assert not differing("assembly/ppo", SPREAD, {"max_cycles": 50})  # it does not say
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,9 @@ def test_train_starts_from_tuned_settings(cli: Cli) -> None:
     """It says in a line which; `--preset none` does without, and `marl arenas` lists what there is."""
     small = ("--steps", 200, "--set", "pool.copies=8", "--set", "learner.rollout=8", "--out")
     tuned = cli("train", "spread", *small, "tuned")
-    assert "tuned settings spread/ppo (agents/presets/spread/ppo.toml)" in tuned.out
+    assert "tuned settings spread/ppo (agents/presets/spread/ppo.toml)\n" in tuned.out
+    four = cli("train", "spread", *small, "four", "--set", "options.agents=4")
+    assert "spread/ppo.toml); they were tuned with other options: agents = 3 (here 4)" in four.out
     assert "tuned settings" not in cli("train", "spread", *small, "plain", "--preset", "none").out
     assert "spread/ppo" in [row["name"] for row in _json(cli("arenas", "presets", "--json"))]
     assert "spread/ppo: " in cli("arenas", "presets").out
