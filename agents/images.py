@@ -34,6 +34,9 @@ FILTERS = {
     LEAST: ((16, 3, 1), (32, 3, 2)),
 }
 """Filters, kernel and stride of each layer, by the least side they suit; the first are Mnih et al. 2015's."""
+LITTLE = 16_000
+"""Below so many numbers a model one grouped convolution costs less than a convolution for each model; above,
+up to twice as much (tests/bench/images.py)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _order(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Convolution(Linear):
-    """P convolutions without padding, one beside the other in one grouped product."""
+    """P convolutions without padding."""
 
     def __init__(
         self, models: int, channels: int, filters: int, kernel: int, stride: int, generator: torch.Generator
@@ -105,9 +108,17 @@ class Convolution(Linear):
         return self.weight.shape[1] // self.kernel**2
 
     def forward(self, x: Tensor) -> Tensor:
-        """(R, P * channels, H, W) to (R, P * filters, H', W')."""
+        """(R, P * channels, H, W) to (R, P * filters, H', W'), all models in one grouped product."""
         bias = self.bias.flatten()
         return nn.functional.conv2d(x, self.filters(), bias, self.stride, groups=len(self.weight))
+
+    def each(self, x_P: Iterable[Tensor]) -> list[Tensor]:
+        """(R, channels, H, W) of each model to (R, filters, H', W')."""
+        filters_P = self.filters().chunk(len(self.weight))
+        return [
+            nn.functional.conv2d(x, filters, bias.flatten(), self.stride)
+            for x, filters, bias in zip(x_P, filters_P, self.bias, strict=True)
+        ]
 
 
 class Eye(nn.Module):
@@ -126,10 +137,16 @@ class Eye(nn.Module):
     def forward(self, x_PRCHW: Tensor) -> Tensor:
         """(P, R, C, H, W) to (P, R, size)."""
         models, rows = x_PRCHW.shape[:2]
-        x = x_PRCHW.transpose(0, 1).flatten(1, 2)
+        if models > 1 and x_PRCHW[0].numel() < LITTLE:
+            x = x_PRCHW.transpose(0, 1).flatten(1, 2)
+            for layer in self.layers:
+                x = torch.relu(layer(x))
+            return x.reshape(rows, models, self.size).transpose(0, 1)
+        x_P = list(x_PRCHW.unbind())
         for layer in self.layers:
-            x = torch.relu(layer(x))
-        return x.reshape(rows, models, self.size).transpose(0, 1)
+            assert isinstance(layer, Convolution)  # there are no others
+            x_P = [torch.relu(x) for x in layer.each(x_P)]
+        return torch.stack([x.flatten(1) for x in x_P])
 
 
 class Sighted(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import nn
 
 from agents import learner_class, load_snapshot
 from agents.features import feature_size, features
-from agents.images import Convolution, Picture, Sighted, pictures_of
+from agents.images import LITTLE, Convolution, Eye, Picture, Sighted, pictures_of
 from agents.netpolicy import Architecture
 from agents.networks import stacked
 from agents.normalise import RunningMoments
@@ -180,3 +181,16 @@ def test_who_sees_no_image_is_called_as_before() -> None:
     sighted = Architecture((8,), "tanh", 0, separate=False, images="cnn")
     assert Architecture.from_json(sighted.to_json()) == sighted
     assert Architecture.from_json(plain.to_json()) == plain
+
+
+@pytest.mark.parametrize("rows", [2, 60])
+def test_models_see_with_filters_of_their_own_by_few_images_and_by_many(rows: int) -> None:
+    """Side by side each model sees what it sees alone, whichever way is faster for so many numbers."""
+    generator = torch.Generator().manual_seed(1)
+    chw = (3, 11, 11)
+    assert (rows == 2) == (rows * math.prod(chw) < LITTLE)
+    alone = [Eye(1, chw, generator) for _ in range(3)]
+    x_PRCHW = torch.rand(3, rows, *chw, generator=generator)
+    found = stacked(alone)(x_PRCHW)
+    for eye, x, seen in zip(alone, x_PRCHW, found, strict=True):
+        torch.testing.assert_close(seen, eye(x.unsqueeze(0))[0])
