@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Piped:
@@ -17,7 +17,7 @@ class Piped:
     second, line by line. `measure` is None where its Python is not there, or it does not start.
     """
 
-    def __init__(self, name: str, script: str, amount: int) -> None:
+    def __init__(self, name: str, script: str, amount: int, arguments: Sequence[str] = ()) -> None:
         root = Path(__file__).parents[2]
         python = root / ".venv-peers" / name / "bin" / "python"
         self._amount = amount
@@ -25,7 +25,7 @@ class Piped:
         self.measure: Callable[[], float] | None = None
         if python.is_file():
             self._process = subprocess.Popen(
-                [python, root / "tests" / "bench" / "peers" / script],
+                [python, root / "tests" / "bench" / "peers" / script, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -33,6 +33,12 @@ class Piped:
             )
             if self._answer() == "ready":
                 self.measure = self._measure
+
+    @property
+    def process(self) -> int:
+        """The number of its process."""
+        assert self._process is not None  # it is installed
+        return self._process.pid
 
     def _measure(self) -> float:
         assert self._process is not None  # it is installed

@@ -21,6 +21,7 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ from tests.bench.plain_ppo import PlainPPO
 from tests.bench.table import Row, options, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 SPREAD = ArenaRef("mpe2.simple_spread_v3", {"max_cycles": 25})
@@ -143,15 +144,24 @@ class Plain:
 class Elsewhere:
     """A peer with a Python of its own."""
 
-    def __init__(self, name: str, script: str, label: str, updates: int) -> None:
-        self.label, self._peer = label, Piped(name, script, updates)
+    def __init__(self, peer: tuple[str, str], label: str, copies: int, processes: int, updates: int) -> None:
+        name, script = peer
+        self.label = f"{label}, {copies} copies, {processes} processes"
+        self._updates = updates
+        self._peer = Piped(name, script, updates, (str(copies), str(processes)))
         self.here = self._peer.measure is not None
 
+    @property
+    def process(self) -> int:
+        """The number of its process."""
+        return self._peer.process
+
     def work(self, updates: int) -> int:
-        """Play and learn; returns agent-steps."""
+        """Play and learn, always as many updates as it was made for; returns agent-steps."""
+        del updates
         assert self._peer.measure is not None  # asked before
         self._peer.measure()
-        return BATCH * updates
+        return BATCH * self._updates
 
     def close(self) -> None:
         """End it."""
@@ -165,23 +175,32 @@ class Speed:
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
-    def take(self, work: Callable[[int], int], updates: int) -> None:
+    def take(self, work: Callable[[int], int], updates: int, cpu_s: Callable[[], float]) -> None:
         """Measure a turn."""
-        began_s, spent_s = time.perf_counter(), family_cpu_s()
+        began_s, spent_s = time.perf_counter(), cpu_s()
         done = work(updates)
         self.wall.append(done / (time.perf_counter() - began_s))
-        self.cpu.append(done / (family_cpu_s() - spent_s))
+        self.cpu.append(done / (cpu_s() - spent_s))
+
+
+def clock_of(side: object, elsewhere: Sequence[int]) -> Callable[[], float]:
+    """The CPU seconds of a side: its own processes, or all but those of peers elsewhere, which never rest."""
+    if isinstance(side, Elsewhere):
+        return partial(family_cpu_s, side.process)
+    return partial(family_cpu_s, without=elsewhere)
 
 
 def compare(ours: list[Ours], theirs: list[Any], runs: int, updates: int) -> list[Row]:
     """All sides in turns, each with an update before; the best of ours beside every other."""
     everybody: list[Any] = [*ours, *theirs]
     speeds = [Speed() for _ in everybody]
+    elsewhere = [side.process for side in everybody if isinstance(side, Elsewhere)]
+    clocks = [clock_of(side, elsewhere) for side in everybody]
     for side in everybody:
         side.work(1)
     for _ in range(runs):
-        for side, speed in zip(everybody, speeds, strict=True):
-            speed.take(side.work, updates)
+        for side, speed, clock in zip(everybody, speeds, clocks, strict=True):
+            speed.take(side.work, updates, clock)
     for side in everybody:
         side.close()
     rates = [(statistics.median(speed.wall), statistics.median(speed.cpu)) for speed in speeds]
@@ -217,9 +236,13 @@ def main() -> None:
     torch.set_num_threads(1)
     runs, updates = (2, 2) if asked.quick else (5, 6)
     here = [*stable_baselines((8, 0), (64, 2), (256, 2)), Plain(8, 0), Plain(64, 2), Plain(256, 2)]
+    tianshou, rllib = ("tianshou", "tianshou_spread.py"), ("rllib", "rllib_spread.py")
     elsewhere = [
-        Elsewhere("tianshou", "tianshou_spread.py", "Tianshou", updates),
-        Elsewhere("rllib", "rllib_spread.py", "RLlib", updates),
+        *(
+            Elsewhere(tianshou, "Tianshou + SuperSuit", *many, updates)
+            for many in ((8, 0), (64, 2), (256, 2))
+        ),
+        *(Elsewhere(rllib, "RLlib", *many, updates) for many in ((8, 0), (64, 2))),
     ]
     installed = [peer for peer in elsewhere if peer.here]
     rows = compare([Ours(64, 2), Ours(128, 2), Ours(256, 2)], here + installed, runs, updates)
