@@ -38,6 +38,12 @@ class Adam:
         self.square = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
         self._steps = np.zeros(len(self.parameters), np.int64)
 
+    def reset(self) -> None:
+        """Forget all that was seen: what is minimised from now on has gradients of another size."""
+        for tensor in (*self.mean, *self.square):
+            tensor.zero_()
+        self._steps[:] = 0
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters:

@@ -97,16 +97,16 @@ class CloningSettings(PPOSettings):
     epochs: int = Field(30, ge=1, description="passes over the demonstrations")
     minibatch: int = Field(1024, ge=1, description="decisions of a minibatch, for each model")
     explore: float = Field(
-        0.2, gt=0, description="spread of box numbers, in units of the box, that PPO then explores with"
+        0.05, gt=0, description="spread of box numbers, in units of the box, that PPO then explores with"
     )
 
 
 class Cloning(PPO):
     """Fits a policy to what a teacher did (squared error of boxes, log-likelihood of choices), and a critic.
 
-    The critic learns what the teacher's decisions were worth, so that PPO does not begin with a critic that
-    knows nothing of this policy. `snapshot` plays; PPO of equal architecture goes on by `restore` of
-    `checkpoint`.
+    The critic learns what the teacher's decisions were worth (whole returns, whatever `lam`), so that PPO
+    does not begin with a critic that knows nothing of this policy. `snapshot` plays; PPO of equal
+    architecture goes on by `restore` of `checkpoint`, with an optimiser that has seen nothing.
     """
 
     Settings: ClassVar[type[PPOSettings]] = CloningSettings
@@ -120,7 +120,9 @@ class Cloning(PPO):
                 expected="a policy without memory, with a free spread",
                 remedy='Set memory = 0 and spread = "free".',
             )
-        super().__init__(spec, settings, seed, roles)
+        # whole returns: the critic knows nothing yet that could stand for the rest of one; a fit has no KL
+        fixed = {"lam": 1.0, "target_kl": 0.0, "adapt": False}
+        super().__init__(spec, settings.model_copy(update=fixed), seed, roles)
 
     def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
         """Learn from demonstrations; `policy_loss` is the mean error of a decision.
@@ -138,6 +140,8 @@ class Cloning(PPO):
             prefix = f"{part.role.name}/" if len(self._parts) > 1 else ""
             metrics |= {prefix + name: value for name, value in figures.items()}
         self.updates += 1
+        # gradients of a fit that has ended are small: PPO's first steps would be many times too large
+        self._optimiser.reset()
         yield metrics
 
     def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

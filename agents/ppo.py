@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agents import checkpoint, snapshot
 from agents.actorcritic import ActorCritic, Weigh
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from marl.fragment import Fragment
     from marl.spec import Spec
 
+PACE, FASTEST = 1.5, 100.0
+"""By how much lr follows the KL at once, and in all, where it does."""
 FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "gradient_norm")
 
 
@@ -98,8 +100,22 @@ class PPOSettings(Settings):
     target_kl: float = Field(
         0.0, ge=0, description="an update stops after an epoch whose KL exceeds this; 0: never"
     )
+    adapt: bool = Field(
+        default=False,
+        description="whether lr follows target_kl: an epoch's KL above twice that makes it smaller, one "
+        "below half of it larger",
+    )
+    warm_up: int = Field(
+        0, ge=0, description="decisions at the start from which only the critic learns, as after cloning"
+    )
     normalise: bool = Field(default=True, description="whether inputs are scaled to unit moments")
     device: str = Field("cpu", pattern=PATTERN, description="where it learns and acts: cpu, cuda or cuda:N")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PPOSettings:
+        if self.adapt and not self.target_kl:
+            raise ValueError("adapt = true needs a target_kl above 0")
+        return self
 
 
 @dataclass
@@ -160,6 +176,7 @@ class PPO:
         parameters = [parameter for part in self._parts.values() for parameter in part.parameters()]
         self._optimiser = Adam(parameters, settings.lr, decay=settings.momentum)
         self._entropy = settings.entropy
+        self._pace = 1.0
 
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """Learn from fragments of its roles; returns means of FIGURES and more, by role if it has several.
@@ -176,6 +193,7 @@ class PPO:
         for fragment in fragments:
             part = self._parts[fragment.role.name]
             batch, figures = self._ready(part, fragment)
+            part.actor.requires_grad_(not self._warming)
             figures |= yield from self._learn(part, batch)
             if self.settings.normalise:
                 part.normalise(fragment)
@@ -185,6 +203,11 @@ class PPO:
         self.updates += 1
         self._anneal()
         yield metrics | {"lr": self._optimiser.lr}
+
+    @property
+    def _warming(self) -> bool:
+        """Whether only the critic learns: the advice of a new one spoils a policy that is good."""
+        return self.decisions < self.settings.warm_up
 
     # from a fragment to a batch
 
@@ -233,7 +256,12 @@ class PPO:
                     yield {}
                 epochs += 1
                 found += passed
-                if not passed or 0 < s.target_kl < _means(passed)[FIGURES.index("kl")]:
+                if not passed:
+                    break
+                kl = _means(passed)[FIGURES.index("kl")]
+                if s.adapt and not self._warming:
+                    self._follow(kl)
+                if 0 < s.target_kl < kl:
                     break
         means = _means(found) if found else [0.0] * len(FIGURES)
         return {**dict(zip(FIGURES, means, strict=True)), "epochs": float(epochs)}
@@ -255,6 +283,13 @@ class PPO:
             )
         self._optimiser.step()
         return figures
+
+    def _follow(self, kl: float) -> None:
+        """Let lr follow the KL of an epoch (Rudin et al. 2022, appendix A)."""
+        target = self.settings.target_kl
+        factor = 1 / PACE if kl > 2 * target else PACE if kl < target / 2 else 1.0
+        self._pace = min(max(self._pace * factor, 1 / FASTEST), FASTEST)
+        self._anneal()
 
     def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of all FIGURES but the gradient's norm."""
@@ -302,7 +337,7 @@ class PPO:
         """Set what depends on how many decisions have been learned from."""
         s = self.settings
         share = min(1.0, self.decisions / s.anneal_decisions) if s.anneal_decisions else 0.0
-        self._optimiser.lr = s.lr * (1 - share * (1 - s.lr_end))
+        self._optimiser.lr = self._pace * s.lr * (1 - share * (1 - s.lr_end))
         self._entropy = s.entropy * (1 - share * (1 - s.entropy_end))
 
     # what is kept
@@ -318,6 +353,7 @@ class PPO:
             "settings": self.settings.model_dump(mode="json"),
             "decisions": self.decisions,
             "updates": self.updates,
+            "pace": self._pace,
             "random": json.dumps(self._random.bit_generator.state),
         }
         return snapshot.write(folder, manifest, checkpoint.pack(self._kept()))
@@ -328,6 +364,7 @@ class PPO:
         checkpoint.check(folder, manifest, self._identity())
         checkpoint.unpack(self._kept(), arrays, str(folder))
         self.decisions, self.updates = manifest["decisions"], manifest["updates"]
+        self._pace = manifest.get("pace", 1.0)
         self._random.bit_generator.state = json.loads(manifest["random"])
         self._anneal()
 

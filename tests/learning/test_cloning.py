@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agents import load_snapshot
+from agents.checkpoint import pack
 from agents.cloning import Cloning, CloningSettings, Teacher, demonstrations
 from agents.ppo import PPO
 from arenas import full_spec
@@ -17,8 +18,10 @@ from marl.loading import ArenaRef, build
 from marl.play import Match, Play, Player, in_order
 from marl.policy import Decision
 from marl.spec import Ticket
+from tests.agents.material import assert_same
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,6 +45,12 @@ def same(observation: int) -> int:
 def pool_of(arena: str, copies: int = 8) -> LocalPool:
     """Copies of a toy."""
     return LocalPool([build(ArenaRef(full_spec(arena), {}))], copies)
+
+
+def play_all(pool: LocalPool, who: str) -> Callable[[int, int], Match]:
+    """Matches in which one player has all seats."""
+    lineup = dict.fromkeys(pool.spec.seats, who)
+    return lambda copy, episode: Match(Ticket(copy + 1000 * episode, copy + 1000 * episode), lineup)
 
 
 def cloned(arena: str, teacher: str, noise: float, **settings: Any) -> tuple[Cloning, dict[str, float]]:
@@ -89,6 +98,29 @@ def test_the_critic_learns_what_the_teacher_was_worth() -> None:
     assert after > 0.6
 
 
+def test_the_critic_learns_whole_returns() -> None:
+    """Whatever `lam`: a critic that knows nothing cannot stand for the rest of a return."""
+    kept = [pack(cloned(AIM, "towards", 0.1, lam=lam)[0]._kept()) for lam in (0.0, 0.9)]
+    assert_same(*kept)
+
+
+def test_ppo_begins_with_an_optimiser_that_has_seen_nothing(tmp_path: Path) -> None:
+    """One step moves no parameter by more than lr; after a fit's small gradients it would, several times."""
+    learner, _ = cloned(AIM, "towards", 0.1)
+    settings = {"lr": 1e-3, "epochs": 1, "minibatch": 10_000, "normalise": False, "max_grad_norm": 1e9}
+    with pool_of(AIM) as pool:
+        ppo = PPO(pool.spec, PPO.Settings.read("ppo", settings), 1)
+        ppo.restore(learner.checkpoint(tmp_path))
+        play = Play(pool, play_all(pool, "me"), {"me": Player(ppo.policy, record=True)})
+        before = {name: p.detach().clone() for name, p in ppo.policy.nets["archer"].named_parameters()}
+        ppo.update(play.collect(16))
+    moved = [
+        float((p - before[name]).abs().max().detach())
+        for name, p in ppo.policy.nets["archer"].named_parameters()
+    ]
+    assert 0 < max(moved) <= 1.001e-3
+
+
 def test_a_shaking_hand_keeps_what_it_wanted() -> None:
     """Played is what was wanted plus noise of the spread asked for, within the box; `drawn` has no noise."""
     still, shaken = (
@@ -119,12 +151,7 @@ def test_ppo_goes_on_from_a_clone(tmp_path: Path) -> None:
         assert float(log_std.detach()) == pytest.approx(np.log(0.3))
         frozen = load_snapshot(learner.snapshot(tmp_path, {}), pool.spec)
         assert (answers(frozen, AIM)[1] == answer).all()
-        lineup = dict.fromkeys(pool.spec.seats, "me")
-
-        def match(copy: int, episode: int) -> Match:
-            return Match(Ticket(copy + 1000 * episode, copy + 1000 * episode), lineup)
-
-        play = Play(pool, match, {"me": Player(ppo.policy, record=True)})
+        play = Play(pool, play_all(pool, "me"), {"me": Player(ppo.policy, record=True)})
         for _ in range(40):
             ppo.update(play.collect(16))
     assert ppo.decisions > 0
