@@ -83,6 +83,13 @@ class AssemblyOptions(Options):
         le=1,
         description="Chance that a match begins near its end: earlier mates done, the part above its goal.",
     )
+    near: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Hands begin at least this share of the way from home to their first grasps, 1 at them; "
+        "default: at home.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> AssemblyOptions:

@@ -6,7 +6,7 @@ Axes: N arms, J joints, K parts.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,6 +53,9 @@ def draw_start(
         turn = part.turn + rng.uniform(-part.turn_spread, part.turn_spread)
         pose_K7[k, 5], pose_K7[k, 6] = math.sin(turn / 2), math.cos(turn / 2)
     cell.begin(q_NJ, width_N, pose_K7)
+    if options.near is not None:
+        _approach(cell, plan, options.near, q_NJ, pose_K7, rng)
+        cell.begin(q_NJ, width_N, pose_K7)
     if rng.random() < options.reverse:
         _near_end(cell, plan, q_NJ, pose_K7, int(rng.integers(len(plan.mate_M))))
 
@@ -77,6 +80,21 @@ def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, mate: int) 
     cell.done_M[:mate] = True
 
 
+def _approach(
+    cell: Cell, plan: Plan, near: float, q_NJ: Floats, pose_K7: Floats, rng: np.random.Generator
+) -> None:
+    """Bring hands that have something to grasp on the way there: over it as high as they were, then down."""
+    share_N = rng.uniform(near, 1.0, len(q_NJ))
+    for arm, share in enumerate(share_N.tolist()):
+        mates = np.flatnonzero(plan.mate_M["hand"][:, arm])
+        if len(mates):
+            row = plan.mate_M[mates[0]]
+            pose_7 = pose_K7[int(row["part"])]
+            high = cell.tool_N44[arm, 2, 3] - pose_7[2] - row["grasp"][arm][2]
+            aside_J = q_NJ[arm] - _above(cell, row, arm, pose_7, high)[0]
+            q_NJ[arm] = _above(cell, row, arm, pose_7, (1 - share) * high)[0] + (1 - share) * aside_J
+
+
 def cell_hands(plan: Plan, part: int) -> NDArray[np.int64]:
     """Which arms ever have a hand in a part."""
     return np.asarray(plan.mate_M["hand"][plan.mate_M["part"] == part].max(0))
@@ -89,25 +107,37 @@ def _take(
     if not held:
         return
     row = plan.mate_M[mate]
-    yaw = 2 * math.atan2(pose_7[5], pose_7[6])
-    c, s = math.cos(yaw), math.sin(yaw)
     body = cell.world.scene.bodies[int(row["part"])]
     for arm in np.flatnonzero(row["hand"]).tolist():
-        x, y, z, turn = row["grasp"][arm].tolist()
-        base_44 = cell.world.base_N44[arm]
-        facing = math.atan2(base_44[1, 0], base_44[0, 0])
-        period = 2 * math.pi / int(row["fold"][arm])
-        ahead = yaw + turn - facing
-        ahead -= period * math.floor(ahead / period + 0.5)
-        cy, sy = math.cos(facing + ahead), math.sin(facing + ahead)
-        target_44 = np.eye(4)
-        target_44[:3, :3] = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1.0]]) @ DOWN_33
-        target_44[:3, 3] = pose_7[:3] + np.array([c * x - s * y, s * x + c * y, z])
-        chain = cell.world.chain
-        q_NJ[arm] = solve_pose(cell.home_J, target_44, chain.before_J44, chain.tool_44, base_44)
-        across = math.pi / 2 + turn
+        q_NJ[arm], across = _above(cell, row, arm, pose_7, 0.0)
+        x, y = row["grasp"][arm][:2].tolist()
         width_N[arm] = 2 * min(
             abs(math.cos(across)) * half[0] + abs(math.sin(across)) * half[1]
             for half, centre in body.boxes
             if abs(x - centre[0]) <= half[0] and abs(y - centre[1]) <= half[1]
         )
+
+
+def _above(
+    cell: Cell,
+    row: Any,  # noqa: ANN401  # a record of `plan.MATE`
+    arm: int,
+    pose_7: Floats,
+    height: float,
+) -> tuple[Floats, float]:
+    """Joint angles with the tool so far above a mate's grasp of a part in a pose; where its fingers close."""
+    yaw = 2 * math.atan2(pose_7[5], pose_7[6])
+    c, s = math.cos(yaw), math.sin(yaw)
+    x, y, z, turn = row["grasp"][arm].tolist()
+    base_44 = cell.world.base_N44[arm]
+    facing = math.atan2(base_44[1, 0], base_44[0, 0])
+    period = 2 * math.pi / int(row["fold"][arm])
+    ahead = yaw + turn - facing
+    ahead -= period * math.floor(ahead / period + 0.5)
+    cy, sy = math.cos(facing + ahead), math.sin(facing + ahead)
+    target_44 = np.eye(4)
+    target_44[:3, :3] = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1.0]]) @ DOWN_33
+    target_44[:3, 3] = pose_7[:3] + np.array([c * x - s * y, s * x + c * y, z + height])
+    chain = cell.world.chain
+    q_J = solve_pose(cell.home_J, target_44, chain.before_J44, chain.tool_44, base_44)
+    return q_J, math.pi / 2 + turn

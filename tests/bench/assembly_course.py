@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COPIES, ROLLOUT, ROOMS = 16, 64, 8
+PROMOTING = 100
+"""Matches that a promotion looks back on."""
 ME = "learner"
 
 
@@ -61,21 +64,37 @@ class Course:
         self.actions, self.cpu_s = 0, 0.0
         self.points: list[Point] = []
 
-    def learn(self, options: Mapping[str, Any], actions: int, *, exam: Mapping[str, Any], exams: int) -> None:
-        """Train with options for so many actions; an exam of 50 matches every so often."""
+    def learn(
+        self,
+        options: Mapping[str, Any],
+        actions: int,
+        *,
+        exam: Mapping[str, Any],
+        each: int,
+        promote: float = 0,
+    ) -> int:
+        """Train with options for so many actions, and return how many; an exam of 50 matches each so many.
+
+        `promote` > 0: enough is when this share of the last PROMOTING matches that ended succeeded.
+        """
         with self._pool(options, COPIES) as pool:
             me = {ME: Player(self.learner.policy, record=True)}
             play = Play(pool, self._match, me, want_state=self.learner.want_state)
-            updates = max(1, actions // (COPIES * ROLLOUT))
-            due = {round(updates * (i + 1) / exams) for i in range(exams)}
-            for update in range(1, updates + 1):
+            before, ended = self.actions, deque[float](maxlen=PROMOTING)
+            while self.actions - before < actions:
                 began = time.process_time()
-                self.learner.update(play.collect(ROLLOUT))
+                fragments = play.collect(ROLLOUT)
+                self.learner.update(fragments)
                 self.cpu_s += time.process_time() - began
-                self.actions += COPIES * ROLLOUT
-                play.take_outcomes()
-                if update in due:
+                due = self.actions // each
+                self.actions += sum(fragment.decisions for fragment in fragments)
+                ended.extend(max(outcome.score.values()) for outcome in play.take_outcomes())
+                if self.actions // each > due:
                     self.examine(exam, 50)
+                if promote and len(ended) == PROMOTING and np.mean(ended) >= promote:
+                    break
+        print(f"{self.name}: {options} until {self.actions} actions", file=sys.stderr, flush=True)
+        return self.actions - before
 
     def clone(  # what a clone is made of
         self,
@@ -94,7 +113,7 @@ class Course:
                 parts += demonstrations(pool, "scripted", steps, seed_of(self._seed, -2, number), noise)
             ends = parts[-1].terminated_TR | parts[-1].truncated_TR
             matches += int(ends[:, parts[-1].seat_R == 0].sum())
-        fit = {"epochs": epochs, "explore": explore, "lr": 1e-3, "minibatch": 512, "target_kl": 0.0}
+        fit = {"epochs": epochs, "explore": explore, "lr": 1e-3, "minibatch": 512}
         cloning = Cloning(self.spec, CloningSettings.read("cloning", {**self._preset, **fit}), self._seed)
         cloning.update([join(parts, [COPIES * number for number in range(len(parts))])])
         self.learner.restore(cloning.checkpoint(folder))

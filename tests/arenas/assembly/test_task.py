@@ -236,6 +236,28 @@ def test_reverse_starts_are_near_the_end(name: str) -> None:
     assert np.mean([outcome.steps for outcome in found if outcome.success]) < forward
 
 
+@pytest.mark.parametrize("name", ["lift", "carry", "bridge"])
+def test_hands_begin_on_their_way(name: str) -> None:
+    """At 1 they are at their first grasps, touching nothing; at 0 anywhere between there and home."""
+
+    def gaps(**changed: float) -> list[float]:
+        arena = Assembly(**preset(name, **changed))
+        begin, end = arena.slices["arm"]["part_0.to_grasp"]
+        found = []
+        for seed in range(6):
+            found.append(float(np.linalg.norm(arena.reset(seed=seed)[0]["arm_0"][begin:end])))
+            assert not arena.cell.holds_NK.any()
+            assert arena.cell.world.press(0) == 0
+        arena.close()
+        return found
+
+    home, there, between = gaps(), gaps(near=1.0), gaps(near=0.0)
+    assert max(there) < 0.002
+    assert all(a > b for a, b in zip(home, between, strict=True))
+    assert max(between) > 0.05
+    assert all(outcome.success for outcome in matches("scripted", preset(name, near=1.0), range(2)))
+
+
 def test_classic_pays_the_distance() -> None:
     """The classic preset: 17 numbers, minus the distance, 10 points at the target."""
     arena = Assembly(**preset("classic"))
