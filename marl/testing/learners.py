@@ -49,7 +49,8 @@ def check_learner(
     An update gives finite figures and changes the policy. Snapshots and checkpoints are folders whose
     bytes no later update changes; a learner restored from a checkpoint continues as the one that wrote
     it, bit for bit; half-written folders are refused with a MarlError; what a fallback did in a row has
-    no influence on what is learned. `load_snapshot(folder, spec)`, where given, must refuse half a
+    no influence on what is learned. One that pauses (`updating`) learns the same, and its policy can be held
+    meanwhile. `load_snapshot(folder, spec)`, where given, must refuse half a
     snapshot and give a policy that acts as the frozen one did, after updates, too.
 
     Raises AssertionError, or the MarlError that the learner raised where it should not have.
@@ -63,6 +64,8 @@ def check_learner(
         suite.check_snapshots(load_snapshot)
         suite.check_checkpoints()
         suite.check_fallbacks()
+        if hasattr(suite.learner, "updating"):
+            suite.check_pauses()
 
 
 class _Suite:
@@ -171,6 +174,23 @@ class _Suite:
         assert found[0] == found[1], (
             f"{self._name}: what a fallback did in its rows changes what is learned; "
             f"give rows whose source is not {POLICY} no weight"
+        )
+
+    def check_pauses(self) -> None:
+        """An update in parts is the update; the policy that is held meanwhile acts as before."""
+        other, seen = self._fresh(5), self._seen()
+        other.restore(Path(self.learner.checkpoint(self._folder / "checkpoints")))
+        acted = _acts(self.learner.policy, seen)
+        fragments = self._collect()
+        self._update(other, fragments)
+        with self.learner.policy.held():
+            for _ in self.learner.updating(copy.deepcopy(fragments)):
+                same = all(
+                    (a == b).all() for a, b in zip(acted, _acts(self.learner.policy, seen), strict=True)
+                )
+                assert same, f"{self._name}: a policy that is held acts otherwise while its learner learns"
+        assert self._snapshot(self.learner) == self._snapshot(other), (
+            f"{self._name}: updating() learns otherwise than update()"
         )
 
     def _seen(self) -> list[tuple[Role, list[NDArray[Any]]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from marl.settings import Settings
 from marl.testing import check_learner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -169,19 +170,52 @@ class Tally:
             self.rng.bit_generator.state = state
 
 
+class Holdable(Softmax):
+    """A Softmax that can be held."""
+
+    heeds_holds = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        live, still = self.weight_A, self.weight_A.copy()
+        self.act = Softmax(still if self.heeds_holds else live).act  # type: ignore[method-assign]
+        yield
+        del self.act
+
+
+class Pauser(Tally):
+    """A Tally that pauses between fragments."""
+
+    skips_parts = False
+    ignores_holds = False
+
+    def __init__(self, spec: Spec, settings: object, seed: int, roles: Sequence[str] = ()) -> None:
+        super().__init__(spec, settings, seed, roles)
+        self.policy = Holdable(self.policy.weight_A)
+        self.policy.heeds_holds = not self.ignores_holds
+
+    def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
+        figures = self.update(fragments[self.skips_parts :])
+        if self.ignores_holds:  # so that it is seen: a choice for another one
+            self.policy.weight_A[...] = np.roll(self.policy.weight_A, 1)
+        yield {}
+        yield figures
+
+
 def load_tally(folder: Path, spec: Spec) -> Softmax:
     """The frozen policy of a snapshot."""
     return Softmax(read(folder)[1]["weight"])
 
 
 def broken(**faults: bool) -> type[Tally]:
-    """A Tally with faults."""
-    return type("Tally", (Tally,), faults)
+    """A learner with faults."""
+    return type("Tally", (Pauser,), faults)
 
 
-def test_a_sound_learner_passes() -> None:
-    """The learner that the broken ones are made of breaks nothing."""
-    check_learner(Tally, ARENAS["identity"], load_snapshot=load_tally)
+@pytest.mark.parametrize("sound", [Tally, Pauser])
+def test_a_sound_learner_passes(sound: type[Tally]) -> None:
+    """The learners that the broken ones are made of break nothing; to pause is not asked of all."""
+    check_learner(sound, ARENAS["identity"], load_snapshot=load_tally)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +226,8 @@ def test_a_sound_learner_passes() -> None:
         ("reads_anything", "a checkpoint whose tensors.safetensors is missing"),
         ("stands_still", "change nothing"),
         ("diverges", "loss = nan"),
+        ("skips_parts", "learns otherwise than update"),
+        ("ignores_holds", "a policy that is held acts otherwise"),
     ],
 )
 def test_a_broken_learner_is_told(fault: str, says: str) -> None:

@@ -42,21 +42,27 @@ def ticket_of(copy: int, episode: int) -> Ticket:
     return Ticket(1000 * copy + episode, 31 * copy + episode)
 
 
-def collect(pool: ArenaPool, lengths: Sequence[int]) -> dict[Key, list[Made]]:
+def collect(pool: ArenaPool, lengths: Sequence[int], *, chained: bool = False) -> dict[Key, list[Made]]:
     """The streams of a player that holds all seats, over fragments of given lengths."""
     streams: dict[Key, list[Made]] = {}
-    for part in collect_parts(pool, lengths):
+    for part in collect_parts(pool, lengths, chained=chained):
         for key, stream in part.items():
             streams.setdefault(key, []).extend(stream)
     return streams
 
 
-def collect_parts(pool: ArenaPool, lengths: Sequence[int]) -> list[dict[Key, list[Made]]]:
-    """The same, fragment by fragment."""
+def collect_parts(
+    pool: ArenaPool, lengths: Sequence[int], *, chained: bool = False
+) -> list[dict[Key, list[Made]]]:
+    """The same, fragment by fragment; `chained`: each begins while the one before ends."""
     lineup = dict.fromkeys(pool.spec.seats, "it")
     players = {"it": Player(RandomLegal(), record=True)}
     play = Play(pool, lambda copy, episode: Match(ticket_of(copy, episode), lineup), players, want_state=True)
-    return [of_fragments(play.collect(length)) for length in lengths]
+    if not chained:
+        return [of_fragments(play.collect(length)) for length in lengths]
+    parts = [of_fragments(play.begin(length)) for length in lengths]
+    assert parts[0] == {}
+    return [*parts[1:], of_fragments(play.finish())]
 
 
 def told(ref: ArenaRef, episodes: int = STEPS) -> tuple[Spec, list[dict[int, Trace]]]:
@@ -98,9 +104,10 @@ def test_fragments_of_any_length_give_the_same_streams(name: str, seed: int) -> 
         lengths.append(int(rng.choice([1, 1, 2, 3, 7])))
     with LocalPool([build(ref), build(ref)], COPIES) as pool:
         whole = collect(pool, [sum(lengths)])
-    with LocalPool([build(ref), build(ref)], COPIES) as pool:
-        parts = collect(pool, lengths)
-    assert parts == whole
+    for chained in (False, True):
+        with LocalPool([build(ref), build(ref)], COPIES) as pool:
+            parts = collect(pool, lengths, chained=chained)
+        assert parts == whole
 
 
 def test_truncation_is_kept_apart_and_leavers_keep_their_end() -> None:

@@ -51,6 +51,15 @@ def test_resumes_at_every_task(finished: Path, tmp_path: Path) -> None:
     assert trace(tmp_path) == whole
 
 
+def test_learning_beside_play_resumes_too(tmp_path: Path) -> None:
+    """With `overlap` nothing is under way between tasks: stopped twice, it is the same league in the end."""
+    settings = toy("learner.overlap=true")
+    whole = trace(carried_out(settings, tmp_path / "whole"))
+    for _ in range(2):
+        _stopped_after(settings, tmp_path / "parts", 1)
+    assert trace(carried_out(settings, tmp_path / "parts")) == whole
+
+
 def test_a_finished_run_resumes_to_itself(finished: Path, tmp_path: Path) -> None:
     """Going on with a run that is over plays nothing, changes nothing in the ledger, and finds the same."""
     folder = Path(shutil.copytree(finished, tmp_path / "copy"))

@@ -23,11 +23,21 @@ CAREFUL = {
 """Settings that look around before they settle."""
 
 
-@pytest.mark.parametrize("kind", [{}, {"separate": True}, {"memory": 8}, {"critic": "state"}], ids=str)
-def test_a_time_limit_ends_no_value(kind: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "overlap"),
+    [
+        ({}, False),
+        ({"separate": True}, False),
+        ({"memory": 8}, False),
+        ({"critic": "state"}, False),
+        ({}, True),
+    ],
+    ids=str,
+)
+def test_a_time_limit_ends_no_value(kind: dict[str, Any], *, overlap: bool) -> None:
     """Reward 1 for ever, truncated every 10 steps, gamma 0.9: V = 10; 5.263 or 4.138 would be the limit's."""
     settings = {"gamma": 0.9, "lr": 3e-3, "minibatch": 64, "hidden": [16], **kind}
-    practice = Practice(f"{TOYS}:Ticker", 0, settings, copies=8)
+    practice = Practice(f"{TOYS}:Ticker", 0, settings, copies=8, overlap=overlap)
     practice.run(80)
     part = practice.learner._parts["clock"]
     (fragment,) = practice.fragments
@@ -68,12 +78,15 @@ def test_prisoners_defect(seed: int) -> None:
     assert practice.examine(50) == 1.0
 
 
-@pytest.mark.parametrize("separate", [False, True])
-@pytest.mark.parametrize("seed", range(2))
-def test_climbing_ends_at_seven(seed: int, *, separate: bool) -> None:
+@pytest.mark.parametrize(
+    ("seed", "separate", "overlap"),
+    [(0, False, False), (0, True, False), (1, False, False), (1, True, False), (0, True, True)],
+)
+def test_climbing_ends_at_seven(seed: int, *, separate: bool, overlap: bool) -> None:
     """From uniform play (2, 2) = 5, then best responses (2, 1) = 6 and (1, 1) = 7."""
+    settings = {**CAREFUL, "separate": separate}
     practice = Practice(
-        "climbing", seed, {**CAREFUL, "separate": separate}, options={"steps": 8}, copies=64, rollout=8
+        "climbing", seed, settings, options={"steps": 8}, copies=64, rollout=8, overlap=overlap
     )
     practice.run(60)
     assert practice.examine(50) >= 7.0
