@@ -36,13 +36,14 @@ class Adam:
         self._decay, self._square_decay, self._eps = decay, square_decay, eps
         self.mean = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
         self.square = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
-        self._steps = np.zeros(len(self.parameters), np.int64)
+        self.steps = np.zeros(len(self.parameters), np.int64)
+        """How often each parameter has been moved."""
 
     def reset(self) -> None:
         """Forget all that was seen: what is minimised from now on has gradients of another size."""
         for tensor in (*self.mean, *self.square):
             tensor.zero_()
-        self._steps[:] = 0
+        self.steps[:] = 0
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -53,8 +54,8 @@ class Adam:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         held = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        self._steps[held] += 1
-        for i, steps in zip(held, self._steps[held].tolist(), strict=True):
+        self.steps[held] += 1
+        for i, steps in zip(held, self.steps[held].tolist(), strict=True):
             parameter, mean, square = self.parameters[i], self.mean[i], self.square[i]
             gradient = parameter.grad
             assert gradient is not None
@@ -67,11 +68,11 @@ class Adam:
         """Everything needed to go on, but `lr`."""
         arrays = {f"mean.{i}": to_array(tensor) for i, tensor in enumerate(self.mean)}
         arrays |= {f"square.{i}": to_array(tensor) for i, tensor in enumerate(self.square)}
-        return {**arrays, "steps": self._steps}
+        return {**arrays, "steps": self.steps}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from `state`."""
         for name, tensors in (("mean", self.mean), ("square", self.square)):
             for i, tensor in enumerate(tensors):
                 tensor.copy_(to_tensor(state[f"{name}.{i}"], tensor.device))
-        self._steps = np.array(state["steps"])
+        self.steps = np.array(state["steps"])

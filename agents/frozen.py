@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from agents import checkpoint, snapshot
-from agents.netpolicy import Architecture, Asked, NetPolicy, forward
+from agents.netpolicy import Architecture, NetPolicy, act_side_by_side
 from agents.networks import ActorNet, stacked
 from marl.errors import SnapshotError
 
@@ -36,20 +36,11 @@ class FrozenPolicy(NetPolicy):
     @staticmethod
     def act_together(calls: Sequence[Call]) -> list[Decision]:
         """The decisions of several frozen policies for one role, each as by itself but for rounding."""
-        role = calls[0].role
+        role = calls[0].role.name
         # their stack keys are equal, so they are all of this class
-        policies: list[FrozenPolicy] = [call.policy for call in calls]  # type: ignore[misc]
-        asked: list[Asked] = []
-        base = 0
-        for call, policy in zip(calls, policies, strict=True):
-            one = policy.asked(
-                role, call.observation, call.mask_RA, call.memory_RM, call.rows, greedy=call.greedy
-            )
-            one.model_R = (np.zeros(len(call.rows), np.int64) if one.model_R is None else one.model_R) + base
-            base += policy.nets[role.name].models
-            asked.append(one)
-        net = _together(tuple(policy.nets[role.name] for policy in policies))
-        return forward(net, policies[0].heads[role.name], role, asked)
+        nets = [call.policy.nets[role] for call in calls]  # type: ignore[attr-defined]
+        first_models = [0, *itertools.accumulate(net.models for net in nets)]
+        return act_side_by_side(calls, _together(tuple(nets)), first_models[:-1])
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def how_many(pools: Sequence[NDArray[np.int64]], size: int) -> int:
+    """The number of minibatches in a pass."""
+    longest = max((len(pool) for pool in pools), default=0)
+    return min(max(1, round(longest / size)), longest)
+
+
 def minibatches(
     pools: Sequence[NDArray[np.int64]], size: int, random: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
@@ -20,10 +26,9 @@ def minibatches(
     Every pool is shuffled and spread evenly over the minibatches, so that a model with less is in all of
     them.
     """
-    longest = max((len(pool) for pool in pools), default=0)
-    if not longest:
+    count = how_many(pools, size)
+    if not count:
         return
-    count = min(max(1, round(longest / size)), longest)
     spread = [np.array_split(random.permutation(pool), count) for pool in pools]
     for chunks in zip(*spread, strict=True):
         table = np.full((len(pools), max(len(chunk) for chunk in chunks)), -1, np.int64)

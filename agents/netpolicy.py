@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agents.images import Picture
+    from marl.acting import Call
     from marl.spec import Role, Spec
 
 
@@ -145,6 +146,21 @@ class NetPolicy:
         models = self.nets[role.name].models
         model_R = rows.seat_R - self._first_seat[role.name] if models > 1 else None
         return Asked(features(role, observation), mask_RA, memory_RM, rows, greedy, model_R)
+
+
+def act_side_by_side(calls: Sequence[Call], net: ActorNet, first_models: Sequence[int]) -> list[Decision]:
+    """What several policies decide in one role; the i-th one's models begin at `first_models[i]` of `net`."""
+    role = calls[0].role
+    asked: list[Asked] = []
+    for call, first in zip(calls, first_models, strict=True):
+        assert isinstance(call.policy, NetPolicy)  # no other class has nets
+        one = call.policy.asked(
+            role, call.observation, call.mask_RA, call.memory_RM, call.rows, greedy=call.greedy
+        )
+        one.model_R = (np.zeros(len(call.rows), np.int64) if one.model_R is None else one.model_R) + first
+        asked.append(one)
+    assert isinstance(calls[0].policy, NetPolicy)
+    return forward(net, calls[0].policy.heads[role.name], role, asked)
 
 
 @torch.inference_mode()

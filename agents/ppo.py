@@ -243,15 +243,13 @@ class PPO:
 
     def _learn(self, part: ActorCritic, batch: _Batch) -> Generator[dict[str, float], None, dict[str, float]]:
         s = self.settings
-        length = batch.first_RT.shape[1] if s.memory else 1
         found: list[Tensor] = []
         epochs = 0
         idle = [model for model, pool in enumerate(batch.pools) if not len(pool)]
         with held_still(part.parameters(), self._optimiser, idle):
             for _ in range(s.epochs):
-                tables = minibatches(batch.pools, max(1, s.minibatch // length), self._random)
                 passed = []
-                for units_PU in tables:
+                for units_PU in self._tables(batch):
                     passed.append(self._minibatch(part, batch, units_PU))
                     yield {}
                 epochs += 1
@@ -265,6 +263,15 @@ class PPO:
                     break
         means = _means(found) if found else [0.0] * len(FIGURES)
         return {**dict(zip(FIGURES, means, strict=True)), "epochs": float(epochs)}
+
+    def _units(self, batch: _Batch) -> int:
+        """Units of a minibatch."""
+        length = batch.first_RT.shape[1] if self.settings.memory else 1
+        return max(1, self.settings.minibatch // length)
+
+    def _tables(self, batch: _Batch) -> Iterator[NDArray[np.int64]]:
+        """One pass: the units of each minibatch."""
+        return minibatches(batch.pools, self._units(batch), self._random)
 
     def _minibatch(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> Tensor:
         """One step of the optimiser; returns FIGURES, averaged over models."""
