@@ -56,8 +56,10 @@ class SpreadBatch(BatchArena):
     likewise 2 (N - 1), and 2 (N - 1) zeros where mpe2 has messages. Action: Discrete(5): stay, left, right,
     down, up; or Box(0, 1, (5,)) whose differences thrust. Reward: -(1 - local_ratio) x the sum over landmarks
     of the nearest agent's distance, -local_ratio for each agent touched. State: all observations in a row.
-    Ends: truncated after `cycles`. Score: the return; one team. Options: `SpreadOptions`.
+    Ends: truncated after `cycles`. Score: the return; one team.
     """
+
+    options_type = SpreadOptions
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
         first = SpreadOptions.read(NAME, options)

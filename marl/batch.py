@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from marl.frame import Frame, Orders, over_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marl.arena import Options
     from marl.spec import Spec
 
 
@@ -21,6 +22,8 @@ class BatchArena:
     whose variant is i; `add_variant` is called with options already checked against the capacities.
     """
 
+    options_type: ClassVar[type[Options] | None] = None
+    """What options are read as, whose fields `marl arenas show` prints; None: they are not told."""
     spec: Spec
     frame: Frame
     orders: Orders

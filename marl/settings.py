@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,6 +16,8 @@ from marl.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from pydantic.fields import FieldInfo
 
 
 class Settings(BaseModel):
@@ -54,6 +56,19 @@ def _known(model: type[BaseModel], path: Iterable[str]) -> list[str]:
         if nested:
             at = nested[0]
     return list(at.model_fields)
+
+
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def allowed(field: FieldInfo) -> str:
+    """The values that a field takes, as "2 to 64", "above 0" or "value, mid"; empty where any of its type."""
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(map(str, get_args(field.annotation)))
+    bounds = {name: getattr(part, name) for name in _BOUNDS for part in field.metadata if hasattr(part, name)}
+    if bounds.keys() == {"ge", "le"}:
+        return f"{bounds['ge']} to {bounds['le']}"
+    return ", ".join(f"{_BOUNDS[name]} {bound}" for name, bound in bounds.items())
 
 
 def read_toml(path: Path) -> dict[str, Any]:

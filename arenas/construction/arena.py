@@ -47,14 +47,15 @@ class ConstructionBatch(BatchArena):
     A day has rounds: each foreman signs an activity of its slots, or passes; what all trades that it needs
     have signed starts; in a round where nobody does anything the day is worked. Observation: float32 in named
     slices (`layout.observation_slices`). Action: 0 passes; then an activity's slot (in `site` with its mode:
-    careful, normal, overtime), then orders of material, a briefing, help for
-    another crew. Mask: precedence, free units, stock,
-    weather. A foreman without a choice is not asked. Reward: points of the team (`alpha`) and of the crew,
-    over `reward_scale`; in the pure problem they are minus the growth of a bound of completion. Score:
-    points; in the pure problem minus the makespan's excess over the critical path, in percent. Termination:
-    a trade without work leaves; all at completion; insolvent crews. Truncation: a site at `max_days`.
-    Options: `arenas.construction.options.Options`.
+    careful, normal, overtime), then orders of material, a briefing, help for another crew. Mask: precedence,
+    free units, stock, weather. A foreman without a choice is not asked. Reward: points of the team (`alpha`)
+    and of the crew, over `reward_scale`; in the pure problem they are minus the growth of a bound of
+    completion. Score: points; in the pure problem minus the makespan's excess over the critical path, in
+    percent. Termination: a trade without work leaves; all at completion; insolvent crews. Truncation: a site
+    at `max_days`.
     """
+
+    options_type = Options
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
         first = Options.read(NAME, options)

@@ -49,10 +49,10 @@ class TradingBatch(BatchArena):
 
     Roles: traders; `liquidator_0`, ..., who hold `mission` lots at the start, may only sell, leave when all
     is sold, and sell what is left in the last step; `maker_0`, ..., who quote and never trade at market.
-    Options: `arenas.trading.options.Options`.
     """
 
     name: ClassVar[str] = NAME
+    options_type = Options
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
         first = self.read(options)

@@ -46,7 +46,7 @@ def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False
     from arenas import full_spec
     from league.tuning import place_of
     from marl.loading import ArenaRef, build, load
-    from marl.settings import override
+    from marl.settings import allowed, override
     from marl.spaces import from_json
 
     full = full_spec(name)
@@ -64,8 +64,10 @@ def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False
             f"  action {from_json(role.action_space)}{masked}",
         ]
         lines += [f"    {start:4d}..{stop - 1:<4d} {part}" for part, (start, stop) in role.slices.items()]
-    for option, field in getattr(getattr(target, "Options", None), "model_fields", {}).items():
-        lines.append(f"  option {option} = {spec.options.get(option)!r}: {field.description}")
+    model = getattr(target, "options_type", None) or getattr(target, "Options", None)
+    for option, field in getattr(model, "model_fields", {}).items():
+        values = f" ({allowed(field)})" if allowed(field) else ""
+        lines.append(f"  option {option} = {spec.options.get(option)!r}{values}: {field.description}")
     tuned_for = presets_of(place_of(name, spec.options))
     if tuned_for:
         lines.append(f"tuned learners (`marl train --preset`): {', '.join(tuned_for)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,11 @@ import typer
 
 from marl.cli.options import FAILED, AsJson
 from marl.cli.printing import console, print_json
+from marl.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from league.ledger import Ledger
 
 app = typer.Typer(
@@ -23,12 +27,38 @@ Where = Annotated[str, typer.Argument(help="A run's folder, a SQLite file, or po
 
 def _opened(where: str, *, create: bool = False) -> Ledger:
     from league.ledger import Ledger as Opened
+
+    return Opened.open(_named(where), create=create)
+
+
+def _named(where: str) -> str:
+    """A ledger's file or URL; a run's folder names the one in it."""
     from league.runs import LEDGER
 
     folder = Path(where)
-    return Opened.open(
-        str(folder / LEDGER) if "://" not in where and folder.is_dir() else where, create=create
-    )
+    return str(folder / LEDGER) if "://" not in where and folder.is_dir() else where
+
+
+def _missing(where: str) -> Path | None:
+    """The SQLite file that opening with `create` would make; None where there is one, or for a server's."""
+    from league.schema import address
+
+    url = address(_named(where))
+    file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+    return None if file is None or file.exists() else file
+
+
+@contextmanager
+def _filling(where: str) -> Iterator[Ledger]:
+    """A ledger to write into, made where there is none; where writing fails no new file is left behind."""
+    new = _missing(where)
+    try:
+        with _opened(where, create=True) as ledger:
+            yield ledger
+    except BaseException:
+        if new is not None:
+            new.unlink(missing_ok=True)
+        raise
 
 
 @app.command()
@@ -100,6 +130,8 @@ def upgrade(where: Where) -> None:
     """Bring a ledger of an older schema up to this package's."""
     from league.schema import VERSION
 
+    if (file := _missing(where)) is not None:
+        raise LedgerError(f"ledger {file}", got="no such file", expected="a ledger of an older schema")
     with _opened(where, create=True):
         console().print(f"{where}: schema {VERSION}", highlight=False)
 
@@ -128,11 +160,10 @@ def read(
 ) -> None:
     """Read an export into a ledger, which is made where there is none; what is there already stays."""
     from league.transfer import read_in
-    from marl.errors import LedgerError
 
     if not source.is_file():
         raise LedgerError(str(source), got="no such file", expected="an export")
-    with _opened(where, create=True) as ledger, source.open(encoding="utf-8") as lines:
+    with source.open(encoding="utf-8") as lines, _filling(where) as ledger:
         console().print(f"{read_in(ledger, lines, str(source))} new blocks", highlight=False)
 
 
@@ -140,8 +171,8 @@ def read(
 def merge(
     into: Where, source: Annotated[str, typer.Argument(help="Another run's folder, file or URL.")]
 ) -> None:
-    """Read another ledger in; contradictions are refused."""
+    """Read another ledger in, into one that is made where there is none; contradictions are refused."""
     from league.transfer import merge as join
 
-    with _opened(source) as other, _opened(into, create=True) as ledger:
+    with _opened(source) as other, _filling(into) as ledger:
         console().print(f"{join(ledger, other)} new blocks", highlight=False)

@@ -160,6 +160,24 @@ def test_ledger_of_a_newer_schema(cli: Cli, duel: Path) -> None:
     assert hashlib.sha256(ledger.read_bytes()).hexdigest() == before
 
 
+def test_a_refused_command_makes_no_ledger(cli: Cli, duel: Path, tmp_path: Path) -> None:
+    """Import, merge and upgrade leave no file where there was none; a ledger that was there stays."""
+    (tmp_path / "bad.jsonl").write_text("garbage\n")
+    refused = [
+        (["import", "new.db", "bad.jsonl"], "bad.jsonl, line 1"),
+        (["merge", "new.db", "nowhere"], "no such file"),
+        (["upgrade", "new.db"], "no such file"),
+    ]
+    for words, part in refused:
+        done = cli("ledger", *words)
+        assert done.code == 1
+        done.one_error(part)
+        assert not list(tmp_path.glob("new.db*"))
+    assert cli("ledger", "merge", "new.db", duel).code == 0
+    cli("ledger", "import", "new.db", "bad.jsonl").one_error("bad.jsonl, line 1")
+    assert cli("ledger", "check", "new.db").code == 0
+
+
 def test_ledger_that_is_none(cli: Cli, duel: Path) -> None:
     """A file that is no data base in the ledger's place is one error."""
     for leftover in duel.glob("ledger.db-*"):

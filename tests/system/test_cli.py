@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import marl.client
+from arenas import ARENAS
 from league.config import LeagueSettings
 from tests.league.driving import DUEL, TOY, carried_out, toy, trace, written
 from tests.system.driving import ROOT, Said, line_of, running, said
@@ -104,9 +105,25 @@ def test_arenas_show(cli: Cli) -> None:
     spec = _json(cli("arenas", "show", "biased_rps", "--set", "steps=7", "--json"))
     assert spec["options"] == {"steps": 7}
     text = cli("arenas", "show", "biased_rps", "--set", "steps=7").out
-    for part in ("player_0, player_1", "Discrete(3)", "option steps = 7: rounds of a match", "Equilibrium"):
+    steps = "option steps = 7 (1 to 10000): rounds of a match"
+    for part in ("player_0, player_1", "Discrete(3)", steps, "Equilibrium"):
         assert part in text
     assert "signal" in cli("arenas", "show", "trading").out
+
+
+@COMPILES
+@pytest.mark.parametrize("name", sorted(ARENAS))
+def test_arenas_show_tells_every_option(cli: Cli, name: str) -> None:
+    """Each option of each arena is told with its value, and with the values that are allowed."""
+    if name == "assembly":
+        pytest.importorskip("pybullet", reason="the extra physics is not installed")
+    spec = _json(cli("arenas", "show", name, "--json"))
+    told = cli("arenas", "show", name).out
+    assert set(re.findall(r"^  option (\w+) = ", told, re.MULTILINE)) == set(spec["options"])
+    if name == "trading":
+        assert "option horizon = 128 (2 to 100000): Steps of a match." in told
+        assert "option mark = 'mid' (value, mid): " in told
+        assert "option scale_low = 0.5 (above 0, at most 10): " in told
 
 
 def test_train_then_eval(cli: Cli, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ class BarsBatch(BatchArena):
     4-6 sell a quarter, half, all of the shares, with a mask; or continuous, one number: parts of the cash
     above 0, of the shares below. Orders are filled at the last close seen. Reward: return of the portfolio in
     the bar. Score: its return over the match. Ends: truncated at the horizon. All seats see the same window.
-    Options: see `options.Options`.
     """
+
+    options_type = Options
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
         first = Options.read(NAME, options)

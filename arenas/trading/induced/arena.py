@@ -58,8 +58,10 @@ class InducedBatch(BatchArena):
     of them, newest first, as (side, price, whether it traded). Action: Discrete(price_max + 1): 0 leaves the
     own quote as it is, p quotes price p for the unit in hand; a mask. Trades take place at the resting
     quote's price. Reward: surplus (value - price, price - cost) over `reward_scale`. Score: the match's
-    surplus. Ends: truncated after `periods` x `period_steps`. Options: see `options.Options`.
+    surplus. Ends: truncated after `periods` x `period_steps`.
     """
+
+    options_type = Options
 
     def __init__(self, options: Mapping[str, Any], capacity: Mapping[str, Any] | None = None) -> None:
         first = Options.read(NAME, options)
