@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from marl.policy import Policy
 
 ARENA, PREDATOR, PREY = "mpe2.simple_tag_v3", "adversary", "agent"
-PREY_STEPS, PREDATOR_STEPS, ROLLOUT, SEEDS = 200_000, 160_000, 25, 3
+PREY_STEPS, PREDATOR_STEPS, ROLLOUT, SEEDS = 200_000, 320_000, 25, 3
 PRESETS = "mpe2/simple_tag_v3"
 CHASES = {
     "all chase, without brakes or lead": {"brake_s": 0.0, "lead_s": 0.0},
