@@ -72,16 +72,17 @@ def main() -> None:
         signal.signal(number, _end)
     try:
         app()
-    except MarlError as error:
-        sys.stderr.write(f"marl: {error}\n")
-        sys.exit(USAGE if isinstance(error, ConfigError | SpecError | UnknownNameError) else FAILED)
-    except SystemExit as ended:
-        if ended.code in {_SIGNALLED + number for number in _ENDING}:
+    except BaseException as error:
+        if (code := _interrupted(error)) is not None:
             sys.stderr.write(
                 "marl: interrupted; in a run's folder all that was finished is recorded, and "
                 "`marl league resume` goes on.\n"
             )
-        raise
+            sys.exit(code)
+        if not isinstance(error, MarlError):
+            raise
+        sys.stderr.write(f"marl: {error}\n")
+        sys.exit(USAGE if isinstance(error, ConfigError | SpecError | UnknownNameError) else FAILED)
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -94,4 +95,19 @@ def _end(number: int, _frame: object) -> NoReturn:
     # who is asked twice has no time to lose: what is left ends with us, if less gently
     for again in _ENDING:
         signal.signal(again, signal.SIG_DFL)
+    # numba leaves objects half made where it is interrupted, whose destructors then fail
+    sys.unraisablehook = lambda _: None
     sys.exit(_SIGNALLED + number)
+
+
+def _interrupted(error: BaseException) -> int | None:
+    """The exit code where a signal led to an error, None where none did.
+
+    What is interrupted may raise an error of its own instead of letting ours pass, as numba does.
+    """
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, SystemExit) and at.code in {_SIGNALLED + number for number in _ENDING}:
+            return int(at.code)
+        at = at.__cause__ or at.__context__
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +80,27 @@ def test_wrong_usage(cli: Cli, words: list[str]) -> None:
     assert done.code == 2
     assert "Usage:" in done.err
     assert "Traceback" not in done.err
+
+
+def test_interrupted_amid_a_compilation(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends in one line and with 130, even where numba puts its own errors in the place of ours."""
+
+    class HalfMade:
+        def __del__(self) -> None:
+            raise AttributeError("_ptr")
+
+    def compiling() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            HalfMade()
+            raise RuntimeError("cannot release un-acquired lock")
+
+    monkeypatch.setattr("marl.cli.front.app", compiling)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    done = cli("arenas", "list")
+    assert done.code == 130
+    done.one_error("interrupted", "marl league resume")
 
 
 def test_doctor(cli: Cli) -> None:
