@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from marl.spec import Spec
 
 
+LARGEST = 2000
+"""Minibatches of more decisions are learned one seed after the other: one product gains nothing by then, and
+loses up to a fifth (tests/bench/seeds.py)."""
+
+
 class Seed(PPO):
     """One of the learners; snapshots, checkpoints and `restore` are its own."""
 
@@ -127,8 +132,9 @@ class Seeds:
     def update(self, fragments: Sequence[Sequence[Fragment]]) -> list[dict[str, float]]:
         """Let each learn from its own fragments; returns what each `PPO.update` does, in order.
 
-        Losses and what else is measured in minibatches are means over all seeds that moved together: all but
-        those whose batches made another number of minibatches. DivergenceError as in `PPO.update`.
+        What is measured in minibatches is a mean over all seeds where they moved together. They do so until
+        their batches make different numbers of minibatches, as those of seats that leave early can; then each
+        goes on by itself. DivergenceError as in `PPO.update`.
         """
         going = [seed.updating(own) for seed, own in zip(self.each, fragments, strict=True)]
         found: list[dict[str, float]] = [{} for _ in self.each]
@@ -141,7 +147,8 @@ class Seeds:
             stands = {seed.stand for seed in self.each}
             if stands == {None}:
                 return found
-            told = self._joint.learn() if len(stands) == 1 else None
+            together = len(stands) == 1 and self.each[0].settings.minibatch <= LARGEST
+            told = self._joint.learn() if together else None
             for seed in self.each:
                 seed.told = told
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agents.ppo import PPO, PPOSettings
-from agents.seeds import Seeds
+from agents.seeds import LARGEST, Seeds
 from arenas import full_spec
 from marl.batch import LocalPool
 from marl.errors import SpecError
@@ -66,7 +66,13 @@ def spec_in(arena: str, options: dict[str, Any]) -> Spec:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"memory": 8}, {"separate": True, "critic": "state"}, {"anneal_decisions": 300, "lr_end": 0.0}],
+    [
+        {},
+        {"memory": 8},
+        {"separate": True, "critic": "state"},
+        {"anneal_decisions": 300, "lr_end": 0.0},
+        {"minibatch": LARGEST + 1},
+    ],
 )
 def test_a_seed_learns_what_it_learns_by_itself(settings: dict[str, Any]) -> None:
     """Seed 1 beside 0 and 2 plays the same matches and ends with the weights of seed 1 alone."""

@@ -4,6 +4,7 @@ python tests/bench/seeds.py [--quick] [--json]
 
 Both sides: the same settings (agents/presets), copies, steps and matches, one thread, in this process.
 `ours` are all seeds in `agents.seeds.Seeds`, `theirs` as many learners that play and learn by themselves.
+Above `agents.seeds.LARGEST` decisions a minibatch the seeds only play at once.
 """
 
 from __future__ import annotations
@@ -74,6 +75,14 @@ TASKS = (
         bar=1.5,
     ),
     Task("spread, 16 copies, minibatches of 300", "spread", "spread/ppo", 16, 25, changed={"minibatch": 300}),
+    Task(
+        "spread, 256 copies, minibatches of 1,200",
+        "spread",
+        "spread/ppo",
+        256,
+        25,
+        changed={"minibatch": 1200},
+    ),
     Task("spread, 256 copies, minibatches of 2,400", "spread", "spread/ppo", 256, 25),
 )
 
@@ -126,7 +135,7 @@ def main() -> None:
     """Measure and print."""
     asked = options(__doc__ or "")
     torch.set_num_threads(1)
-    counts, updates, runs = ((3,), 1, 1) if asked.quick else ((3, 5, 10), 4, 5)
+    counts, updates, runs = ((3,), 1, 2) if asked.quick else ((3, 5), 2, 5)
     show([compare(task, count, updates, runs) for task in TASKS for count in counts], as_json=asked.json)
 
 
