@@ -1,6 +1,6 @@
 """Learners on mpe2 and Gymnasium: final greedy returns against what was asked of them.
 
-python tests/bench/learners.py [--quick] [--json] [--only dqn vdn ...] [--seeds 3] [--overlap]
+python tests/bench/learners.py [--quick] [--json] [--only dqn vdn ...] [--seeds 3]
 
 Each row is a task of `learning_tasks.py`: a learner with its preset in agents/presets. mpe2: 25 steps an
 episode, discrete actions, local_ratio 0.5, returns summed over agents. The last policy's greedy returns over
@@ -40,7 +40,7 @@ class Found:
     cpu_s: float
 
 
-def train(name: str, seed: int, steps: int, episodes: int, *, overlap: bool) -> Found:
+def train(name: str, seed: int, steps: int, episodes: int) -> Found:
     """Train with the preset, then play greedily."""
     task = TASKS[name]
     preset = read_preset(task.preset)
@@ -52,7 +52,6 @@ def train(name: str, seed: int, steps: int, episodes: int, *, overlap: bool) -> 
         options=task.options,
         copies=task.copies,
         rollout=task.rollout,
-        overlap=overlap,
     )
     began_s = time.process_time()
     for _ in range(max(1, steps // (task.copies * task.rollout))):
@@ -65,18 +64,18 @@ def train(name: str, seed: int, steps: int, episodes: int, *, overlap: bool) -> 
     return found
 
 
-def measure(name: str, seeds: int, *, quick: bool, overlap: bool) -> Row:
+def measure(name: str, seeds: int, *, quick: bool) -> Row:
     """The row of a task; without a figure where a package that it needs is missing."""
     task = TASKS[name]
     place = str(task.options.get("id", task.arena.rpartition(".")[2]))
     if task.exam:
         place = f"{task.exam.rpartition('.')[2]}, trained on {place}"
     steps, episodes = (task.steps // 20, 50) if quick else (task.steps, 500)
-    work = f"{name}{' with overlap' if overlap else ''}, {place}, {steps // 1000} k steps"
+    work = f"{name}, {place}, {steps // 1000} k steps"
     peer = f"asked: {task.asked:g} (random {task.random:g}, best known {task.best:g})"
     if importlib.util.find_spec(task.needs) is None:
         return Row(work, f"{peer}; {task.needs} is not installed", task.share(task.asked), None, "share", 1.0)
-    found = [train(name, seed, steps, episodes, overlap=overlap) for seed in range(seeds)]
+    found = [train(name, seed, steps, episodes) for seed in range(seeds)]
     means = [one.mean for one in found]
     each = ", ".join(f"{one.mean:.1f} +- {one.error:.1f}" for one in found)
     cpu_s = float(np.mean([one.cpu_s for one in found]))
@@ -99,12 +98,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), help="which tasks")
     parser.add_argument("--seeds", type=int, help="training seeds (default: as each task says)")
-    parser.add_argument("--overlap", action="store_true", help="play the next fragment while learning")
     asked = parser.parse_args()
     rows = []
     for name in asked.only:
-        seeds = 1 if asked.quick else asked.seeds or TASKS[name].seeds
-        rows.append(measure(name, seeds, quick=asked.quick, overlap=asked.overlap))
+        rows.append(measure(name, 1 if asked.quick else asked.seeds or TASKS[name].seeds, quick=asked.quick))
         print(json.dumps(rows[-1].to_json()), file=sys.stderr, flush=True)
     show(rows, as_json=asked.json)
 

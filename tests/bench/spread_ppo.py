@@ -16,6 +16,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import importlib.util
+import itertools
+import math
 import statistics
 import sys
 import time
@@ -30,7 +32,9 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 
 import torch
 
-from agents.ppo import PPO, PPOSettings
+from agents import learner_class
+from agents.ppo import PPOSettings
+from agents.rounds import rounds
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.play import Match, Play, Player
@@ -52,28 +56,24 @@ BAR = 2.0
 
 
 class Ours:
-    """PPO with copies in so many environment processes (0: in this one)."""
+    """PPO with copies in so many environment processes (0: in this one); `overlap` as in `agents.rounds`."""
 
-    def __init__(self, copies: int, hosts: int, groups: int = 2) -> None:
-        self.label = f"{copies} copies, {hosts} hosts"
-        self._rollout = STEPS // copies
+    def __init__(self, copies: int, hosts: int, groups: int = 2, *, overlap: bool = False) -> None:
+        self.label = f"{copies} copies, {hosts} hosts{', overlap' if overlap else ''}"
         self._pool = make_pool(SPREAD, hosts=hosts, copies=copies, groups=groups)
         settings = PPOSettings(minibatch=BATCH // MINIBATCHES, epochs=EPOCHS, gamma=GAMMA)
-        self._learner = PPO(self._pool.spec, settings, seed=0)
+        learner = learner_class("ppo")(self._pool.spec, settings, seed=0)
         seats = dict.fromkeys(self._pool.spec.seats, "main")
         self._play = Play(
             self._pool,
             lambda c, e: Match(Ticket(c + e * copies, seed_of(c, e)), seats),
-            {"main": Player(self._learner.policy, record=True)},
+            {"main": Player(learner.policy, record=True)},
         )
+        self._rounds = rounds(self._play, learner, "main", STEPS // copies, math.inf, overlap=overlap)
 
     def work(self, updates: int) -> int:
         """Play and learn; returns agent-steps."""
-        before = self._play.decisions
-        for _ in range(updates):
-            self._learner.update(self._play.collect(self._rollout))
-        self._play.take_outcomes()
-        return self._play.decisions - before
+        return sum(made.decisions for made in itertools.islice(self._rounds, updates))
 
     def close(self) -> None:
         """End its processes."""
@@ -235,17 +235,16 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     runs, updates = (2, 2) if asked.quick else (5, 6)
-    here = [*stable_baselines((8, 0), (64, 2), (256, 2)), Plain(8, 0), Plain(64, 2), Plain(256, 2)]
+    choices = ((8, 0), (64, 2), (256, 2), (512, 2))
+    here = [*stable_baselines(*choices), *(Plain(*many) for many in choices)]
     tianshou, rllib = ("tianshou", "tianshou_spread.py"), ("rllib", "rllib_spread.py")
     elsewhere = [
-        *(
-            Elsewhere(tianshou, "Tianshou + SuperSuit", *many, updates)
-            for many in ((8, 0), (64, 2), (256, 2))
-        ),
+        *(Elsewhere(tianshou, "Tianshou + SuperSuit", *many, updates) for many in choices),
         *(Elsewhere(rllib, "RLlib", *many, updates) for many in ((8, 0), (64, 2))),
     ]
     installed = [peer for peer in elsewhere if peer.here]
-    rows = compare([Ours(64, 2), Ours(128, 2), Ours(256, 2)], here + installed, runs, updates)
+    ours = [Ours(copies, 2, overlap=overlap) for overlap in (False, True) for copies in (64, 128, 256, 512)]
+    rows = compare(ours, here + installed, runs, updates)
     for peer in elsewhere:
         if not peer.here:
             rows.append(
