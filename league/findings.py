@@ -140,7 +140,8 @@ def what_would_change(
     found = [
         f"{names.get(entry.upper, entry.upper)} and {names.get(entry.lower, entry.lower)} are not parted: "
         + (
-            f"about {entry.blocks:,} blocks more of each would do it, if nothing else changes."
+            f"about {entry.blocks:,} {'block' if entry.blocks == 1 else 'blocks'} more of each would do it, "
+            "if nothing else changes."
             if entry.blocks < _MANY_BLOCKS
             else "they are even as far as these blocks tell."
         )

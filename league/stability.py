@@ -18,6 +18,11 @@ from league.bradley_terry import Fit
 from league.comparisons import Comparisons, compare
 from league.rating import ELO, PSEUDO_WINS, Standings
 
+_EVEN = 1e-6
+"""Elo below which two ratings are the same."""
+_NEVER = 10**9
+"""Blocks that nobody plays."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -102,11 +107,12 @@ def contests(standings: Standings) -> tuple[Contest, ...]:
     for upper, lower in zip(standings.rows[:-1], standings.rows[1:], strict=True):
         if upper.low is None or lower.high is None or upper.low > lower.high:
             continue
-        gap = upper.rating - lower.rating
+        gap = max(upper.rating - lower.rating, _EVEN)
         reach = (upper.rating - upper.low) + (lower.high - lower.rating)
         have = min(upper.blocks, lower.blocks)
-        needed = math.ceil(have * ((reach / max(gap, 1e-6)) ** 2 - 1))
-        found.append(Contest(upper.player, lower.player, gap, max(1, min(needed, 10**9))))
+        # who is level has no gap that more of the same could part, however narrow the intervals are
+        needed = math.ceil(have * ((reach / gap) ** 2 - 1)) if gap > _EVEN else _NEVER
+        found.append(Contest(upper.player, lower.player, gap, max(1, min(needed, _NEVER))))
     return tuple(sorted(found, key=lambda contest: contest.gap))
 
 

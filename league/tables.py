@@ -31,16 +31,16 @@ def standings_table(standings: Standings, names: Mapping[str, str] | None = None
     for heading in ("rating", "95 %", "ranks", "win rate", "mean score", "matches", "blocks"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in standings.rows:
-        interval = "one block" if row.low is None else f"{row.low:.0f} to {row.high:.0f}"
+        interval = "one block" if row.low is None else f"{row.low:z.0f} to {row.high:z.0f}"
         ranks = f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
         table.add_row(
             str(row.rank),
             (names or {}).get(row.player, row.player),
-            f"{row.rating:.0f}",
+            f"{row.rating:z.0f}",
             interval,
             ranks,
             f"{100 * row.win_rate:.1f} %",
-            f"{row.mean_score:.2f}",
+            f"{row.mean_score:z.2f}",
             str(row.matches),
             str(row.blocks),
         )
@@ -74,10 +74,10 @@ def head_to_head_table(
             if a == b or math.isnan(mean):
                 cells.append(Text("·", style="dim"))
             elif math.isnan(low):
-                cells.append(Text(f"{mean:.{digits}f}", style="dim"))
+                cells.append(Text(f"{mean:z.{digits}f}", style="dim"))
             else:
                 style = "green" if low > even else "red" if high < even else ""
-                cells.append(Text(f"{mean:.{digits}f}\n±{(high - low) / 2:.{digits}f}", style=style))
+                cells.append(Text(f"{mean:z.{digits}f}\n±{(high - low) / 2:.{digits}f}", style=style))
         table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
     return table
 
@@ -86,7 +86,7 @@ def scores_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Tab
     """A cooperative tournament, best first: score, 95 % interval, self-play and cross-play."""
     parts = [f"95 % intervals from {found.resamples} resamples of the seeds; {found.blocks} blocks."]
     figures = {"Self-play": found.self_play, "cross-play": found.cross_play, "gap": found.gap}
-    known = [f"{what} {own.mean:.2f} [{_bounds(own)}]" for what, own in figures.items() if own is not None]
+    known = [f"{what} {own.mean:z.2f} [{_bounds(own)}]" for what, own in figures.items() if own is not None]
     parts.append(", ".join(known) + ".")
     if found.void_blocks:
         parts.append(f"{found.void_blocks} void blocks left out.")
@@ -98,9 +98,9 @@ def scores_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Tab
     for row in found.rows:
         ranks = f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
         alone, together = (
-            "-" if value is None else f"{value:.2f}" for value in (row.self_play, row.cross_play)
+            "-" if value is None else f"{value:z.2f}" for value in (row.self_play, row.cross_play)
         )
-        mean, bounds = f"{row.score.mean:.2f}", _bounds(row.score)
+        mean, bounds = f"{row.score.mean:z.2f}", _bounds(row.score)
         name = (names or {}).get(row.player, row.player)
         table.add_row(
             str(row.rank), name, mean, bounds, ranks, alone, together, str(row.matches), str(row.blocks)
@@ -123,7 +123,7 @@ def partners_table(found: Teamwork, names: Mapping[str, str] | None = None) -> T
                 float(t[place[a], place[b]])
                 for t in (found.pairs.mean_PP, found.pairs.low_PP, found.pairs.high_PP)
             )
-            text = "·" if math.isnan(mean) else f"{mean:.2f}"
+            text = "·" if math.isnan(mean) else f"{mean:z.2f}"
             cells.append(text if math.isnan(low) else f"{text}\n±{(high - low) / 2:.2f}")
         table.add_row(f"{number} {(names or {}).get(a, a)}", *cells)
     return table
@@ -139,9 +139,9 @@ def scenarios_table(found: Teamwork, names: Mapping[str, str] | None = None) -> 
     for heading in ("score", "95 %", "normalised", "blocks"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in found.scenarios:
-        scale = "-" if row.normalised is None else f"{row.normalised:.2f}"
+        scale = "-" if row.normalised is None else f"{row.normalised:z.2f}"
         name = (names or {}).get(row.player, row.player)
-        mean, bounds = f"{row.score.mean:.2f}", _bounds(row.score)
+        mean, bounds = f"{row.score.mean:z.2f}", _bounds(row.score)
         table.add_row(row.scenario, row.kind, name, mean, bounds, scale, str(row.blocks))
     return table
 
@@ -153,7 +153,7 @@ def _titled(title: str, caption: str | None) -> Table:
 def _bounds(figure: Figure) -> str:
     if figure.low is None or figure.high is None:
         return "one seed"
-    return f"{figure.low:.2f} to {figure.high:.2f}"
+    return f"{figure.low:z.2f} to {figure.high:z.2f}"
 
 
 def to_json(

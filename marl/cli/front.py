@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from threading import Timer, main_thread
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -13,6 +14,9 @@ from marl.cli import arena, export, hosts, league, ledger, play, replay, standin
 from marl.cli.options import FAILED, USAGE, AsJson
 from marl.cli.printing import console, print_json
 from marl.errors import ConfigError, MarlError, SpecError, UnknownNameError
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs as Lost
 
 app = typer.Typer(
     help="Multi-agent leagues: define arenas, train by self-play, hold tournaments, let outsiders join.",
@@ -86,6 +90,7 @@ def main() -> None:
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_S = 0.05
 _SIGNALLED = 128
 """Exit codes of who was ended by a signal start here, as in a shell."""
 
@@ -95,9 +100,23 @@ def _end(number: int, _frame: object) -> NoReturn:
     # who is asked twice has no time to lose: what is left ends with us, if less gently
     for again in _ENDING:
         signal.signal(again, signal.SIG_DFL)
-    # numba leaves objects half made where it is interrupted, whose destructors then fail
-    sys.unraisablehook = lambda _: None
+    sys.unraisablehook = _unheard
     sys.exit(_SIGNALLED + number)
+
+
+def _unheard(lost: Lost) -> None:
+    """Errors that nobody can catch while we end.
+
+    Objects that were left half made have destructors that fail, which is nothing to tell. Where a destructor
+    or a callback of a compiler swallowed the end itself, it is asked for again a moment later.
+    """
+    code = lost.exc_value.code if isinstance(lost.exc_value, SystemExit) else None
+    for number in _ENDING:
+        if code == _SIGNALLED + number:
+            signal.signal(number, _end)
+            again = Timer(_AGAIN_S, signal.pthread_kill, (main_thread().ident, number))
+            again.daemon = True
+            again.start()
 
 
 def _interrupted(error: BaseException) -> int | None:

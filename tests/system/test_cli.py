@@ -103,6 +103,25 @@ def test_interrupted_amid_a_compilation(cli: Cli, monkeypatch: pytest.MonkeyPatc
     done.one_error("interrupted", "marl league resume")
 
 
+def test_interrupted_where_nobody_hears_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C amid a destructor, which can't let it pass, ends the command all the same."""
+
+    class Deaf:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def compiling() -> None:
+        Deaf()
+        while True:
+            signal.pause()
+
+    monkeypatch.setattr("marl.cli.front.app", compiling)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    done = cli("arenas", "list")
+    assert done.code == 130
+    done.one_error("interrupted", "marl league resume")
+
+
 def test_doctor(cli: Cli) -> None:
     """`marl doctor` examines this machine."""
     checks = _json(cli("doctor", "--json"))
