@@ -122,6 +122,20 @@ class Ours:
         self._pool.close()
 
 
+def truncating(envs: Any) -> Any:  # noqa: ANN401  # SuperSuit's
+    """Let Stable-Baselines3 know that mpe2's time limit ends no value, which SuperSuit does not tell it."""
+    step_wait = envs.step_wait
+
+    def told() -> Any:  # noqa: ANN401  # Stable-Baselines3's
+        observation, reward, done, infos = step_wait()
+        for info in infos:
+            info["TimeLimit.truncated"] = "terminal_observation" in info
+        return observation, reward, done, infos
+
+    envs.step_wait = told
+    return envs
+
+
 class StableBaselines:
     """Its PPO through SuperSuit, and its model as a policy of ours, so that all sit the same exam."""
 
@@ -133,7 +147,7 @@ class StableBaselines:
         from stable_baselines3.common.vec_env import VecNormalize
 
         set_random_seed(seed)  # its `seed` asks SuperSuit's processes for what they do not have
-        self._envs = supersuit_envs(choice.copies, 2, "stable_baselines3")
+        self._envs = truncating(supersuit_envs(choice.copies, 2, "stable_baselines3"))
         self._scaled = VecNormalize(self._envs, norm_reward=False) if choice.normalise else None
         self._fragment = choice.copies * ROLLOUT
         self._model = stable_baselines3.PPO(
