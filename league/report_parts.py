@@ -44,10 +44,10 @@ def frame(
     rules = settings.tournament
     assert rules is not None  # the caller looked
     names = {player.id: player.name for player in entrants}
+    trained = (("seed", str(settings.seed)), ("learner", settings.learner.name)) if settings.stages else ()
     facts = (
         ("arena", settings.arena),
-        ("seed", str(settings.seed)),
-        ("learner", settings.learner.name),
+        *trained,
         ("copies x groups", f"{settings.pool.copies} in {settings.pool.groups}"),
         ("tournament", f"{_form(rules)}, seed {rules.seed}"),
         (

@@ -232,6 +232,14 @@ def test_ledger_commands(finished: Path, tmp_path: Path) -> None:
     assert lines == file.read_text(encoding="utf-8")
 
 
+def test_the_report_of_a_tournament_names_no_learner(finished: Path) -> None:
+    """Nobody trains in a tournament, so that its report has neither a learner nor the training's seed."""
+    text = (finished / "report.html").read_text(encoding="utf-8")
+    assert "<dt>arena</dt>" in text
+    assert "<dt>learner</dt>" not in text
+    assert "<dt>seed</dt>" not in text
+
+
 def test_standings_in_other_terms(finished: Path) -> None:
     """From totals they are those of the fit, with its intervals; every system and game names everybody."""
     run = str(finished)
