@@ -21,6 +21,7 @@ from agents.adam import Adam
 from agents.distributions import ActionHeads
 from agents.gradients import clip_by_model
 from agents.gumbel import action_features, gumbel_choice
+from agents.layers import tanh
 from agents.networks import CriticNet, Net
 from agents.offpolicy import OffPolicy, ReplaySettings, follow
 from agents.valuenet import AimNet
@@ -63,7 +64,9 @@ class MADDPGSettings(ReplaySettings):
     )
     temperature: float = Field(1.0, gt=0, description="of the relaxed draw that gradients see")
     logit_penalty: float = Field(
-        1e-3, ge=0, description="weight of the mean squared logit in the actor's loss"
+        1e-3,
+        ge=0,
+        description="weight in the actor's loss of the mean squared logit, or number of a box before tanh",
     )
 
 
@@ -173,13 +176,14 @@ class MADDPG(OffPolicy):
         losses = []
         for name, part in self._parts.items():
             part.critic.requires_grad_(requires_grad=False)
-            out_PRC = part.actor.direct(self._by_model(now.seen[name]))
+            raw_PRC = part.actor.head(part.actor.body(self._by_model(now.seen[name])))
+            out_PRC = tanh(raw_PRC) if self.heads[name].boxes else raw_PRC
             fresh_PRD = self._act(part.role, out_PRC, batch.now[name])
             fresh_nBD = fresh_PRD.view(*now.seen[name].shape[:2], -1)
             value_nB = self._judge(part.critic, part.role, now, fresh_nBD)[0]
             losses.append(-(value_nB * self._weight(batch, name)).sum())
-            if not self.heads[name].boxes:
-                losses.append(s.logit_penalty * out_PRC.square().mean((1, 2)).sum())
+            # also of boxes, as in the authors' code: a tanh at its bounds passes no gradient ever again
+            losses.append(s.logit_penalty * raw_PRC.square().mean((1, 2)).sum())
             part.critic.requires_grad_(requires_grad=True)
         loss = torch.stack(losses).sum()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed

@@ -14,7 +14,7 @@ import torch
 
 from agents import learner_class
 from agents.cloning import Cloning, CloningSettings, demonstrations
-from agents.tuned import read_preset
+from agents.tuned import read_preset, read_scale
 from arenas import full_spec
 from marl.batch import LocalPool
 from marl.fragment import join
@@ -59,6 +59,7 @@ class Course:
             self.spec = pool.spec
         made = learner_class(learner)
         self._preset = {**read_preset(f"assembly/{learner}"), **changed}
+        self._rollout = read_scale(f"assembly/{learner}").rollout or ROLLOUT
         self.learner = made(self.spec, made.Settings.read(learner, self._preset), seed)
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         self.actions, self.cpu_s = 0, 0.0
@@ -83,7 +84,7 @@ class Course:
             before, ended = self.actions, deque[float](maxlen=PROMOTING)
             while self.actions - before < actions:
                 began = time.process_time()
-                fragments = play.collect(ROLLOUT)
+                fragments = play.collect(self._rollout)
                 self.learner.update(fragments)
                 self.cpu_s += time.process_time() - began
                 due = self.actions // each

@@ -3,7 +3,7 @@
 python tests/bench/assembly_learning.py [--quick] [--json] [--only NAME] [--seeds 0 1 2] [--curves FILE]
 
 All arms share one policy, with the settings of agents/presets/assembly. One thread; CPU seconds leave exams
-out. The final exam has 100 matches. `--curves` adds to a file that `--picture` draws.
+out. The final exam has 100 matches, of MADDPG 200. `--curves` adds to a file that `--picture` draws.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Task:
     explore: float = 0.05
     promote: float = 0.0
     exams: int = 6
+    final: int = 100
+    """Matches of the last exam."""
     changed: dict[str, Any] = field(default_factory=dict)
     """Settings that differ from the preset's."""
 
@@ -72,6 +74,7 @@ TASKS = (
     simple("S0 reach 2 cm, 2 arms", preset("reach"), 80_000, 90),
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
+    simple("S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 120_000, None, learner="maddpg", final=200),
     Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=8, promote=0.6),
     Task("S1 lift, no curriculum", preset("s1"), ((HOME, 1_000_000),), 80, exams=4),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
@@ -100,7 +103,7 @@ def run(task: Task, seed: int, share: float) -> Course:
         last = number == len(task.stages)
         budget = int(total * share) - course.actions if last else int(actions * share)
         course.learn(options, budget, exam=task.options, each=each, promote=0 if last else task.promote)
-    course.examine(task.options, 100)
+    course.examine(task.options, task.final)
     return course
 
 
@@ -138,7 +141,7 @@ def main() -> None:
             course = run(task, seed, 0.1 if asked.quick else 1.0)
             last = course.points[-1]
             work = f"{task.name}, seed {seed}, {last.actions / 1000:.0f} k actions, {last.cpu_s:.0f} s of CPU"
-            peer = "asked for, in 100 matches" if task.bar else "no bar; 100 matches"
+            peer = f"asked for, in {task.final} matches" if task.bar else f"no bar; {task.final} matches"
             rows.append(Row(work, peer, task.bar, last.success, "% success", 1.0 if task.bar else None))
             if asked.curves:
                 kept = json.loads(asked.curves.read_text()) if asked.curves.exists() else {}
