@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
 import os
 import signal
@@ -57,12 +58,10 @@ class Keeper:
                 continue
             program.kill()
             if program.code() == REFUSED:
-                raise HostError(
-                    f"marl host: {self.endpoints[at]}",
-                    got=program.last_words().partition("its output ends: ")[2],
-                    expected="a slot that starts",
-                )
-            LOG.info("%s: %s; the next process starts", self.endpoints[at], program.last_words())
+                told = program.last_words().splitlines()[-1]
+                raise HostError(f"marl host: {self.endpoints[at]}", **json.loads(told[told.index("{") :]))
+            how = program.last_words() if program.code() else "its owner is done"
+            LOG.info("%s: %s; the next process starts", self.endpoints[at], how)
             self._start(at)
 
     def close(self) -> None:

@@ -31,7 +31,10 @@ BEAT = struct.Struct("=dd")
 """What the keeper sees: since when a message is at work (0: none is), and how long it may be."""
 
 REFUSED = 2
-"""The exit code of a process that could not even listen: another try would end alike."""
+"""The exit code of a process that could not even listen: another try would end alike.
+
+The last line of its output is the error's parts as JSON.
+"""
 
 _AWAY_S = 10.0
 """How long an owner whose connection broke may take to come back."""
@@ -147,7 +150,8 @@ def main(argument: str) -> None:
         # The last answer may be a fault: this waits until it is out.
         context.term()
     except MarlError as error:
-        sys.stderr.write(f"{error}\n")
+        parts = {"got": error.got, "expected": error.expected, "remedy": error.remedy}
+        sys.stderr.write(f"{json.dumps(parts)}\n")
         sys.stderr.flush()
         os._exit(REFUSED)
 

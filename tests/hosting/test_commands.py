@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -31,6 +32,17 @@ def test_keys_and_hosts_from_the_command_line(root: Path, tmp_path: Path) -> Non
             assert not Driver(pool).step().lost_B.any()
         keeper.send_signal(signal.SIGINT)
         assert keeper.wait(10) == 0
+
+
+def test_a_port_that_is_taken_is_one_error(root: Path) -> None:
+    """Another program's port is named in one sentence, with what to look for."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        order = [*MARL, "host", "--bind", f"tcp://127.0.0.1:{taken.getsockname()[1]}"]
+        refused = subprocess.run(order, cwd=root, capture_output=True, check=False, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == refused.stderr.count(": got ") == 1
+    assert "Address already in use" in refused.stderr
+    assert "Is another `marl host` running there?" in refused.stderr
 
 
 def test_hosts_refuse_what_is_not_safe(root: Path, tmp_path: Path) -> None:
