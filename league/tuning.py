@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agents.tuned import presets_of, read_options, read_preset, read_scale
 from arenas import ARENAS, full_spec
 from marl.errors import UnknownNameError
-from marl.loading import ArenaRef, build
+from marl.loading import ArenaRef, build, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,19 +53,29 @@ def tuned(values: Mapping[str, Any], asked: str) -> tuple[dict[str, Any], str]:
 def differing(preset: str, arena: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Which options of an arena are not those that a preset was tuned with: (then, now) by name.
 
-    Nothing where the preset does not say. Defaults count where the arena's are known, which those of
-    other people's arenas are not: there an option counts that both sides say.
+    Nothing where the preset does not say. Where the arena's defaults are not known an option counts that
+    both sides say.
     """
     then = read_options(preset)
     if then is None:
         return {}
-    defaults = build(ArenaRef(full_spec(arena))).spec.options
+    defaults = _defaults(full_spec(arena))
     tuned_with, asked = _plain({**defaults, **then}), _plain({**defaults, **options})
     return {
         name: (tuned_with[name], asked[name])
         for name in tuned_with
         if name in asked and asked[name] != tuned_with[name]
     }
+
+
+def _defaults(arena: str) -> Mapping[str, Any]:
+    """An arena's options where nobody says any; {} where it does not tell, or something has to be said."""
+    target = load(arena)
+    model = getattr(target, "options_type", None) or getattr(target, "Options", None)
+    fields = getattr(model, "model_fields", {}).values()
+    if not fields or any(field.is_required() for field in fields):
+        return {}
+    return build(ArenaRef(arena)).spec.options
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

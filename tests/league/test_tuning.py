@@ -77,6 +77,16 @@ def test_other_options_than_those_tuned_with_are_found() -> None:
     assert not differing("assembly/ppo", SPREAD, {"max_cycles": 50})  # it does not say
 
 
+def needy(*, size: int) -> object:
+    """Somebody's arena that can't do without an option."""
+    raise AssertionError(size)
+
+
+def test_an_arena_that_needs_options_is_compared_too() -> None:
+    """It is not made without them: what both sides say counts."""
+    assert differing("spread/ppo", f"{__name__}:needy", {"size": 2, "agents": 4}) == {"agents": (3, 4)}
+
+
 @pytest.mark.parametrize(
     ("arena", "options", "place"),
     [
