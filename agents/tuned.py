@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from marl.errors import UnknownNameError
-from marl.settings import Settings, read_toml
+from marl.settings import Settings, about, read_toml
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -60,10 +60,4 @@ def _content(preset: str) -> dict[str, Any]:
 
 def about_preset(preset: str) -> str:
     """What the file says of itself, in its first comment."""
-    lines = (PRESETS / f"{preset}.toml").read_text(encoding="utf-8").splitlines()
-    told = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        told.append(line.removeprefix("#").strip())
-    return " ".join(told)
+    return about(PRESETS / f"{preset}.toml")

@@ -81,6 +81,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), got=str(error), expected="valid TOML") from error
 
 
+def about(path: Path) -> str:
+    """What a TOML file says of itself: its first comment, on one line."""
+    told = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        told.append(line.removeprefix("#").strip())
+    return " ".join(told)
+
+
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """The values with `a.b=v` assignments put in; v is JSON where it is JSON, else a string."""
     result: dict[str, Any] = json.loads(json.dumps(dict(values)))

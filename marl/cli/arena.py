@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from marl.cli.options import FAILED, ArenaOptions, AsJson
+from marl.cli.options import FAILED, ArenaName, ArenaOptions, AsJson
 from marl.cli.printing import console, print_json
 from marl.errors import MarlError
 
@@ -40,8 +40,9 @@ def list_all(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False) -> None:
-    """Describe an arena: seats, spaces, named slices, options and its data sheet."""
+def show(name: ArenaName, *, assignments: ArenaOptions = None, as_json: AsJson = False) -> None:
+    """Describe an arena: data sheet, seats, spaces, named slices, options, and who plays and learns it."""
+    from agents import scripted_names
     from agents.tuned import presets_of
     from arenas import full_spec
     from league.tuning import place_of
@@ -68,6 +69,7 @@ def show(name: str, *, assignments: ArenaOptions = None, as_json: AsJson = False
     for option, field in getattr(model, "model_fields", {}).items():
         values = f" ({allowed(field)})" if allowed(field) else ""
         lines.append(f"  option {option} = {spec.options.get(option)!r}{values}: {field.description}")
+    lines.append(f"scripted players: {', '.join(scripted_names(full))}")
     tuned_for = presets_of(place_of(name, spec.options))
     if tuned_for:
         lines.append(f"tuned learners (`marl train --preset`): {', '.join(tuned_for)}")
@@ -88,7 +90,7 @@ def presets(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def check(name: str, *, assignments: ArenaOptions = None) -> None:
+def check(name: ArenaName, *, assignments: ArenaOptions = None) -> None:
     """Prove that an arena keeps the contract: PettingZoo's tests and ours. Anybody's, by full spec."""
     from arenas import full_spec
     from marl.settings import override

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 from threading import Timer, main_thread
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -24,6 +25,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console().print(f"marl-league {metadata.version('marl-league')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _front(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    del version  # it was heard before
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, Workers, assigned
+from marl.cli.options import ArenaName, AsJson, Assignments, Executor, Hosts, Out, Workers, assigned
 from marl.cli.printing import console, print_json, show
 from marl.cli.progress import telling
 from marl.errors import UnknownNameError
@@ -29,10 +29,12 @@ def backend(name: str) -> Backend:
 
 
 def train(
-    arena: str,
+    arena: ArenaName,
     *,
     learner: Annotated[str, typer.Option(help="Short name or full spec of the learner.")] = "ppo",
-    steps: Annotated[int, typer.Option(min=1, help="Own decisions to train for.")] = 100_000,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Own decisions to train for; the last update is finished.")
+    ] = 100_000,
     tasks: Annotated[
         int, typer.Option(min=1, help="Snapshots on the way; later ones meet earlier ones again.")
     ] = 1,
@@ -85,15 +87,17 @@ def _tell_preset(preset: str, settings: LeagueSettings) -> None:
 def presets(*, as_json: AsJson = False) -> None:
     """The leagues that come with the platform."""
     from league.config import PRESETS, read_league
+    from marl.settings import about
 
     rows = [
-        {"name": path.stem, "arena": read_league(path.stem).arena} for path in sorted(PRESETS.glob("*.toml"))
+        {"name": path.stem, "arena": read_league(path.stem).arena, "about": about(path)}
+        for path in sorted(PRESETS.glob("*.toml"))
     ]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            console().print(f"{row['name']}: {row['arena']}", highlight=False)
+            console().print(f"{row['name']} ({row['arena']}): {row['about']}", highlight=False, markup=False)
 
 
 @app.command()
@@ -128,7 +132,7 @@ def run(
 
 @app.command()
 def resume(
-    folder: Path,
+    folder: Annotated[Path, typer.Argument(help="The folder of the run, as it was given with --out.")],
     *,
     executor: Executor = "process",
     workers: Workers = None,

@@ -9,14 +9,22 @@ import typer
 
 FAILED, USAGE = 1, 2
 
+ArenaName = Annotated[
+    str, typer.Argument(help="A name of `marl arenas list`, a PettingZoo module, or package.module:Class.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Assignments = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting, as learner.settings.lr=1e-3; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of config.toml, as options.horizon=64 or learner.settings.lr=1e-3; repeatable.",
+    ),
 ]
 ArenaOptions = Annotated[
     list[str] | None, typer.Option("--set", help="An option of the arena, as steps=3; repeatable.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder.")]
+Kept = Annotated[Path | None, typer.Option("--out", help="The run's folder; none: nothing is kept.")]
 Executor = Annotated[
     str, typer.Option("--executor", help="process: workers side by side; inline: all in this process.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marl.cli.league import backend
-from marl.cli.options import AsJson, Assignments, Executor, Hosts, Out, assigned
+from marl.cli.options import ArenaName, AsJson, Assignments, Executor, Hosts, Kept, assigned
 from marl.cli.printing import console, print_json, show
 from marl.cli.progress import telling
 
@@ -33,18 +33,19 @@ Format = Annotated[
         "cross_play where all seats are one team.",
     ),
 ]
+Folder = Annotated[Path, typer.Argument(help="The folder of the tournament, as it was given with --out.")]
 Players = Annotated[list[str], typer.Argument(help=f"Two or more. {_PLAYER}")]
 
 
 @app.command()
 def run(
-    arena: str,
+    arena: ArenaName,
     players: Players,
     *,
     form: Format = None,
     blocks: Blocks = 32,
     seed: Seed = 1,
-    out: Out = None,
+    out: Kept = None,
     executor: Executor = "inline",
     hosts: Hosts = None,
     assignments: Assignments = None,
@@ -57,7 +58,7 @@ def run(
 
 @app.command()
 def plan(
-    arena: str,
+    arena: ArenaName,
     players: Players,
     *,
     form: Format = None,
@@ -106,7 +107,7 @@ def plan(
 
 
 @app.command()
-def enter(folder: Path, player: Annotated[str, typer.Argument(help=_PLAYER)]) -> None:
+def enter(folder: Folder, player: Annotated[str, typer.Argument(help=_PLAYER)]) -> None:
     """Enter a player into a tournament that is running; it is taken in before the next task."""
     from league.requests import ENTERED
 
@@ -114,7 +115,9 @@ def enter(folder: Path, player: Annotated[str, typer.Argument(help=_PLAYER)]) ->
 
 
 @app.command()
-def leave(folder: Path, player: Annotated[str, typer.Argument(help="As it was named at the start.")]) -> None:
+def leave(
+    folder: Folder, player: Annotated[str, typer.Argument(help="As it was named at the start.")]
+) -> None:
     """Take a player out of a tournament that is running; what it played stays and counts."""
     from league.requests import LEFT
 
@@ -131,7 +134,7 @@ def _ask(folder: Path, event: str, player: str, way: str) -> None:
 
 
 def compare(
-    arena: str,
+    arena: ArenaName,
     candidate: Annotated[str, typer.Argument(help=_PLAYER)],
     champion: Annotated[str, typer.Argument(help="Likewise.")],
     *,
@@ -141,7 +144,7 @@ def compare(
     beta: Annotated[float, typer.Option(help="Chance of saying not better where H1 holds.")] = 0.05,
     most: Annotated[int, typer.Option(min=1, help="Blocks after which it stays open.")] = 5000,
     seed: Seed = 1,
-    out: Out = None,
+    out: Kept = None,
     executor: Executor = "inline",
     assignments: Assignments = None,
     as_json: AsJson = False,
@@ -188,7 +191,7 @@ def _format(form: str | None, blocks: int) -> list[str]:
 
 
 def evaluate(
-    arena: str,
+    arena: ArenaName,
     player: Annotated[str, typer.Argument(help=_PLAYER)],
     against: Annotated[str, typer.Argument(help="Likewise.")],
     *,
@@ -196,7 +199,7 @@ def evaluate(
         int, typer.Option(min=2, help="Seeds; each is played in every rotation of the seats.")
     ] = 32,
     seed: Seed = 1,
-    out: Out = None,
+    out: Kept = None,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,9 @@ def test_arenas_show(cli: Cli) -> None:
     steps = "option steps = 7 (1 to 10000): rounds of a match"
     for part in ("player_0, player_1", "Discrete(3)", steps, "Equilibrium"):
         assert part in text
-    assert "signal" in cli("arenas", "show", "trading").out
+    trading = cli("arenas", "show", "trading").out
+    assert "signal" in trading
+    assert "scripted players: random, hold, " in trading
 
 
 @COMPILES
@@ -248,9 +251,15 @@ def test_differing_replay_fails(cli: Cli, duel: Path, monkeypatch: pytest.Monkey
 
 
 def test_presets(cli: Cli) -> None:
-    """`marl league presets` lists the leagues that come along."""
-    assert {"name": "demo", "arena": "trading"} in _json(cli("league", "presets", "--json"))
-    assert "demo: trading" in cli("league", "presets").out
+    """`marl league presets` lists the leagues that come along, each with what its file says of itself."""
+    demo = next(row for row in _json(cli("league", "presets", "--json")) if row["name"] == "demo")
+    assert (demo["arena"], demo["about"][:30]) == ("trading", "The main job of `make demo`: P")
+    assert "demo (trading): The main job of" in cli("league", "presets").out
+
+
+def test_version(cli: Cli) -> None:
+    """`marl --version` says which package this is."""
+    assert cli("--version").out == f"marl-league {metadata.version('marl-league')}\n"
 
 
 @pytest.mark.timeout(90)
