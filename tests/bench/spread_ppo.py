@@ -4,6 +4,7 @@ python tests/bench/spread_ppo.py [--quick] [--json]
 
 All: nets of 64x64 tanh, 1,024 environment steps of three agents an update, 4 epochs of 4 minibatches, one
 torch thread; how many copies play is each side's choice, and all that are tried here stand in the table.
+Ours learn and play in turn, and with `overlap` side by side (`agents.rounds`).
 The unit also holds agent-steps per CPU second of all processes, which other load on the machine hardly moves.
 Peers in environments of their own (`make peers`) that are not installed are rows without a figure.
 """
