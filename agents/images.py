@@ -35,8 +35,8 @@ FILTERS = {
 }
 """Filters, kernel and stride of each layer, by the least side they suit; the first are Mnih et al. 2015's."""
 LITTLE = 16_000
-"""Below so many numbers a model one grouped convolution costs less than a convolution for each model; above it
-costs more, with many models much more (tests/bench/images.py)."""
+"""Below so many numbers a model one grouped convolution costs less than a convolution for each model; above,
+it costs more, with many models much more (tests/bench/images.py)."""
 
 
 @dataclass(frozen=True)
