@@ -79,9 +79,11 @@ TASKS = (
     Task("S1 lift, no curriculum", preset("s1"), ((HOME, 1_000_000),), 80, exams=4),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
-    simple("S1 lift, clone that PPO trains on", preset("lift"), 40_000, 80, shown=250, changed=FINE),
-    simple("S1 lift, clone, PPO as from nothing", preset("lift"), 40_000, None, shown=250, explore=0.2),
-    simple("S4 carry, clone that PPO trains on", preset("carry"), 120_000, None, shown=300, changed=FINE),
+    simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),
+    simple("S1 lift, clone, PPO as usual", preset("lift"), 24_576, None, shown=250, exams=2, explore=0.2),
+    simple(
+        "S4 carry, clone that PPO trains on", preset("carry"), 81_920, None, shown=300, exams=4, changed=FINE
+    ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
 )
