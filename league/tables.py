@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from league.narrow import NarrowTable
 from league.payoff import HeadToHead, Measure
 from league.rating import Standings
 from league.teamwork import Figure, Teamwork
@@ -19,14 +20,9 @@ WIDTH = 80
 
 def standings_table(standings: Standings, names: Mapping[str, str] | None = None) -> Table:
     """The standings, best first: rating, 95 % interval and rank interval."""
-    table = Table(
-        title="Standings",
-        title_justify="left",
-        min_width=WIDTH,
-        caption=_caption(standings),
-        caption_justify="left",
-    )
-    table.add_column("#", justify="right")
+    spare = ("matches", "blocks", "mean score", "win rate")
+    table = _titled("Standings", _caption(standings), spare)
+    table.add_column("#", justify="right", no_wrap=True)
     table.add_column("player", overflow="fold")
     for heading in ("rating", "95 %", "ranks", "win rate", "mean score", "matches", "blocks"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -57,14 +53,8 @@ def head_to_head_table(
     place = {player: i for i, player in enumerate(found.players)}
     shown = [abs(float(mean) - even) for mean in found.mean_PP.ravel() if not math.isnan(mean)]
     digits = 2 if max(shown, default=0.0) < 10 else 0
-    table = Table(
-        title=f"Head to head: {what}, row against column, ± half of the 95 % interval",
-        title_justify="left",
-        min_width=WIDTH,
-    )
-    table.add_column("player", overflow="fold")
-    for number, _ in enumerate(order, 1):
-        table.add_column(str(number), justify="right", no_wrap=True)
+    title = f"Head to head: {what}, row against column, ± half of the 95 % interval"
+    table = _square(title, len(order))
     for number, a in enumerate(order, 1):
         cells: list[Text] = []
         for b in order:
@@ -90,8 +80,9 @@ def scores_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Tab
     parts.append(", ".join(known) + ".")
     if found.void_blocks:
         parts.append(f"{found.void_blocks} void blocks left out.")
-    table = _titled("Scores: the mean with all partners but oneself", " ".join(parts))
-    table.add_column("#", justify="right")
+    spare = ("matches", "blocks", "with others", "with itself")
+    table = _titled("Scores: the mean with all partners but oneself", " ".join(parts), spare)
+    table.add_column("#", justify="right", no_wrap=True)
     table.add_column("player", overflow="fold")
     for heading in ("score", "95 %", "ranks", "with itself", "with others", "matches", "blocks"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -110,12 +101,9 @@ def scores_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Tab
 
 def partners_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Table:
     """The cross-play matrix, in the order of the scores; on the diagonal each with itself."""
-    table = _titled("Cross-play: mean score of partners, ± half of the 95 % interval", None)
     order = [row.player for row in found.rows]
     place = {player: i for i, player in enumerate(found.pairs.players)}
-    table.add_column("player", overflow="fold")
-    for number, _ in enumerate(order, 1):
-        table.add_column(str(number), justify="right", no_wrap=True)
+    table = _square("Cross-play: mean score of partners, ± half of the 95 % interval", len(order))
     for number, a in enumerate(order, 1):
         cells = []
         for b in order:
@@ -132,7 +120,9 @@ def partners_table(found: Teamwork, names: Mapping[str, str] | None = None) -> T
 def scenarios_table(found: Teamwork, names: Mapping[str, str] | None = None) -> Table:
     """Everybody in the focal seats of every scenario."""
     table = _titled(
-        "Scenarios: mean score of the focal seats", "Normalised: 0 is the worst baseline, 1 the best."
+        "Scenarios: mean score of the focal seats",
+        "Normalised: 0 is the worst baseline, 1 the best.",
+        ("blocks", "kind", "95 %"),
     )
     for heading in ("scenario", "kind", "player"):
         table.add_column(heading, overflow="fold")
@@ -146,8 +136,18 @@ def scenarios_table(found: Teamwork, names: Mapping[str, str] | None = None) -> 
     return table
 
 
-def _titled(title: str, caption: str | None) -> Table:
-    return Table(title=title, title_justify="left", min_width=WIDTH, caption=caption, caption_justify="left")
+def _titled(title: str, caption: str | None, spare: tuple[str, ...]) -> NarrowTable:
+    return NarrowTable(title=title, caption=caption, min_width=WIDTH, spare=spare)
+
+
+def _square(title: str, count: int) -> NarrowTable:
+    """A table of players against players; where there is no room the last columns are left out."""
+    numbers = [str(number) for number in range(1, count + 1)]
+    table = _titled(title, None, tuple(reversed(numbers[1:])))
+    table.add_column("player", overflow="fold")
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table
 
 
 def _bounds(figure: Figure) -> str:

@@ -59,7 +59,7 @@ def doctor(
         for check in checks:
             mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]" if check.required else "[yellow]--  [/]"
             remedy = "" if check.ok else check.remedy
-            console().print(f"{mark} {check.name}: {check.detail} {remedy}", highlight=False)
+            console().print(f"{mark} {check.name}: {check.detail} {remedy}".rstrip(), highlight=False)
     if any(check.required and not check.ok for check in checks):
         raise typer.Exit(FAILED)
 
