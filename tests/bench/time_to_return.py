@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from marl.spec import Role
 
 MPE, SPREAD = ArenaRef("mpe2.simple_spread_v3", SHORT), ArenaRef(full_spec("spread"), {})
-ROLLOUT, CHUNK, HORIZON, LIMIT, CAP = 25, 32_000, 600_000, 1_200_000, 4.0
+ROLLOUT, CHUNK, HORIZON, LIMIT, CAP = 25, 32_000, 600_000, 1_200_000, 3.2
 ASKED, BAR = -34.0, 3.0
 
 
