@@ -103,6 +103,8 @@ class AssemblyOptions(Options):
             raise ValueError("reward and observation classic are for stage reach")
         if self.leave_on_done and self.stage != "reach":
             raise ValueError("leave_on_done is for stage reach")
+        if self.near is not None and self.stage == "reach":
+            raise ValueError("near is for stages with parts to grasp")
         return self
 
 

@@ -102,8 +102,8 @@ def run(task: Task, seed: int, share: float) -> Course:
     total = task.stages[-1][1] if task.promote else sum(actions for _, actions in task.stages)
     each = max(1, int(total * share) // task.exams)
     for number, (options, actions) in enumerate(task.stages, 1):
-        last = number == len(task.stages)
-        budget = int(total * share) - course.actions if last else int(actions * share)
+        last, left = number == len(task.stages), int(total * share) - course.actions
+        budget = left if last else min(left, int(actions * share))
         course.learn(options, budget, exam=task.options, each=each, promote=0 if last else task.promote)
     course.examine(task.options, task.final)
     return course

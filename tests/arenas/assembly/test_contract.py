@@ -97,6 +97,7 @@ def test_without_the_engine_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"stage": "carry", "arm": "kuka"}, "suction"),
         ({"stage": "lift", "parts": 1}, "2 parts"),
         ({"stage": "insert", "clearance": 0.02, "reward": "classic"}, "reach"),
+        ({"stage": "reach", "near": 0.5}, "parts to grasp"),
     ],
     ids=str,
 )
