@@ -57,12 +57,14 @@ def _bar(console: Console) -> Bar:
 
     return RichProgress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         Rate(table_column=Column(no_wrap=True)),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[leaders]}"),
+        # who leads is what gives way where the terminal is narrow
+        TextColumn("{task.fields[leaders]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         console=console,
+        expand=True,
     )
 
 

@@ -34,6 +34,19 @@ def test_a_bar_shows_matches_rate_time_and_leaders() -> None:
     assert "maker 211, hold 2" in last
 
 
+def test_long_names_give_way_on_a_narrow_terminal() -> None:
+    """In 80 columns counts and rate stand whole, and the leaders are cut."""
+    stream = io.StringIO()
+    bar = _bar(Console(file=stream, force_terminal=True, width=80, color_system=None))
+    with bar:
+        leaders = (("agents.scripted.matrix:defect", 95.0), ("agents.scripted.matrix:cooperate", 24.0))
+        _on(bar)(Progress(1, "played", 640, 1440, leaders))
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    for part in ("tournament", " 640/1440", "matches/s", "agents.sc"):
+        assert part in last
+    assert "defect 95" not in last
+
+
 @pytest.mark.parametrize("kind", ["round_robin", "swiss"])
 def test_what_is_told_adds_up(tmp_path: Path, kind: str) -> None:
     """The last word of every tournament: all that was planned is on the disk, and the table's first lead."""
