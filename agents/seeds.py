@@ -132,9 +132,9 @@ class Seeds:
     def update(self, fragments: Sequence[Sequence[Fragment]]) -> list[dict[str, float]]:
         """Let each learn from its own fragments; returns what each `PPO.update` does, in order.
 
-        What is measured in minibatches is a mean over all seeds where they moved together. They do so until
-        their batches make different numbers of minibatches, as those of seats that leave early can; then each
-        goes on by itself. DivergenceError as in `PPO.update`.
+        What is measured in minibatches is a mean over all seeds where they moved together. They do so while
+        their step sizes agree, and until their batches make different numbers of minibatches, as those of
+        seats that leave early can; else each goes on by itself. DivergenceError as in `PPO.update`.
         """
         going = [seed.updating(own) for seed, own in zip(self.each, fragments, strict=True)]
         found: list[dict[str, float]] = [{} for _ in self.each]
