@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import agents
-
-PRESETS = Path(agents.__file__).parent / "presets"
 NONE: Mapping[str, Any] = MappingProxyType({})
 SHORT: Mapping[str, Any] = MappingProxyType({"max_cycles": 25})
 
