@@ -102,6 +102,7 @@ class NetPolicy:
     def __init__(self, spec: Spec, nets: Mapping[str, ActorNet]) -> None:
         self.nets = dict(nets)
         self.memory_size = max(net.memory_size for net in nets.values())
+        self.is_held = False
         self.heads = {
             name: ActionHeads.of(spec.role(name), squashed=net.squashed) for name, net in nets.items()
         }
@@ -111,10 +112,11 @@ class NetPolicy:
     def held(self) -> Iterator[None]:
         """Within it the policy acts as it did at the start, whatever its learner learns meanwhile."""
         live, self.nets = self.nets, copy.deepcopy(self.nets)
+        self.is_held = True
         try:
             yield
         finally:
-            self.nets = live
+            self.nets, self.is_held = live, False
 
     def act(
         self,

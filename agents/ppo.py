@@ -31,7 +31,7 @@ from marl.errors import DivergenceError, SpecError
 from marl.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PACE, FASTEST = 1.5, 100.0
 """By how much lr follows the KL at once, and in all, where it does."""
+MOST_WEIGHT = 2.0
+"""An advantage counts at most so many times where the present weights would rather do what older ones did."""
 FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "gradient_norm")
 
 
@@ -194,6 +196,8 @@ class PPO:
             part = self._parts[fragment.role.name]
             batch, figures = self._ready(part, fragment)
             part.actor.requires_grad_(not self._warming)
+            if self.policy.is_held:
+                self._renew(part, batch)
             figures |= yield from self._learn(part, batch)
             if self.settings.normalise:
                 part.normalise(fragment)
@@ -238,6 +242,23 @@ class PPO:
             memory_RM=seen.memory_RM,
         )
         return batch, judged.figures
+
+    @torch.no_grad()
+    def _renew(self, part: ActorCritic, batch: _Batch) -> None:
+        """Let ratios start at 1 where older weights played: the rest weighs advantages (Hilton et al. 2022).
+
+        Their decoupled objective: the present weights are the proximal policy. Weights end at MOST_WEIGHT.
+        """
+        units_PU = np.full((len(batch.pools), max(map(len, batch.pools))), -1, np.int64)
+        for row, pool in zip(units_PU, batch.pools, strict=True):
+            row[: len(pool)] = pool
+        logp, _, _ = self._think(part, batch, _taking(to_tensor(units_PU, self._device)))
+        fresh = logp.view(*units_PU.shape, *batch.logp_N.shape[1:])
+        for model, pool in enumerate(batch.pools):
+            units, now = to_tensor(pool, self._device), fresh[model, : len(pool)]
+            weight = (now - batch.logp_N[units]).exp().clamp(max=MOST_WEIGHT)
+            batch.advantage_N[units] = batch.advantage_N[units] * weight
+            batch.logp_N[units] = now
 
     # loss and update
 
@@ -302,25 +323,12 @@ class PPO:
         """The sum of the models' losses, and sums over models of all FIGURES but the gradient's norm."""
         s = self.settings
         units = to_tensor(units_PU, self._device)
-        chosen = units.clamp(min=0).flatten()
-
-        def rows(tensor: Tensor) -> Tensor:
-            return tensor.index_select(0, chosen).view(*units.shape, *tensor.shape[1:])
+        rows = _taking(units)
 
         def gather(tensor: Tensor) -> Tensor:
             return rows(tensor).flatten(1, 2) if s.memory else rows(tensor)
 
-        if s.memory:
-            unrolled = part.actor.unroll(rows(batch.actor_NF), rows(batch.first_RT), rows(batch.memory_RM))
-            critic_sees = seen = unrolled.flatten(1, 2)
-        else:
-            critic_sees = gather(batch.actor_NF)
-            seen = part.actor.body(critic_sees)
-        if batch.central_NF is not None:
-            critic_sees = gather(batch.central_NF)
-        legal = None if batch.legal_NA is None else gather(batch.legal_NA)
-        out, action = part.actor.head(seen), gather(batch.action_NK)
-        logp, entropy = evaluate(part.heads, out, legal, part.actor.log_std, action)
+        logp, entropy, critic_sees = self._think(part, batch, rows)
         weight = _weights(units, gather(batch.weight_N))
 
         def mean(x: Tensor) -> Tensor:
@@ -339,6 +347,27 @@ class PPO:
             clipped = mean(((ratio - 1).abs() > s.clip).float())
             figures = torch.stack([policy_loss, value_loss, spread, mean(ratio - 1 - log_ratio), clipped])
         return loss, figures
+
+    def _think(
+        self, part: ActorCritic, batch: _Batch, rows: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities and entropies of what was done in some rows, and what the critic sees there."""
+        memory = self.settings.memory
+
+        def gather(tensor: Tensor) -> Tensor:
+            return rows(tensor).flatten(1, 2) if memory else rows(tensor)
+
+        if memory:
+            unrolled = part.actor.unroll(rows(batch.actor_NF), rows(batch.first_RT), rows(batch.memory_RM))
+            critic_sees = seen = unrolled.flatten(1, 2)
+        else:
+            critic_sees = gather(batch.actor_NF)
+            seen = part.actor.body(critic_sees)
+        if batch.central_NF is not None:
+            critic_sees = gather(batch.central_NF)
+        legal = None if batch.legal_NA is None else gather(batch.legal_NA)
+        out, action = part.actor.head(seen), gather(batch.action_NK)
+        return *evaluate(part.heads, out, legal, part.actor.log_std, action), critic_sees
 
     def _anneal(self) -> None:
         """Set what depends on how many decisions have been learned from."""
@@ -391,6 +420,12 @@ class PPO:
         for part in self._parts.values():
             kept |= part.kept()
         return kept
+
+
+def _taking(units: Tensor) -> Callable[[Tensor], Tensor]:
+    """What takes the rows of units (P, U) out of a batch's tensors."""
+    chosen = units.clamp(min=0).flatten()
+    return lambda tensor: tensor.index_select(0, chosen).view(*units.shape, *tensor.shape[1:])
 
 
 def _means(figures: Sequence[Tensor]) -> list[float]:

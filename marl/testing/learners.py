@@ -177,19 +177,21 @@ class _Suite:
         )
 
     def check_pauses(self) -> None:
-        """An update in parts is the update; the policy that is held meanwhile acts as before."""
-        other, seen = self._fresh(5), self._seen()
-        other.restore(Path(self.learner.checkpoint(self._folder / "checkpoints")))
+        """An update in parts is the update; a policy that is held meanwhile acts as before."""
+        path = Path(self.learner.checkpoint(self._folder / "checkpoints"))
+        whole, parts, seen = self._fresh(5), self._fresh(6), self._seen()
         acted = _acts(self.learner.policy, seen)
         fragments = self._collect()
-        self._update(other, fragments)
         with self.learner.policy.held():
             for _ in self.learner.updating(copy.deepcopy(fragments)):
-                same = all(
-                    (a == b).all() for a, b in zip(acted, _acts(self.learner.policy, seen), strict=True)
-                )
+                again = _acts(self.learner.policy, seen)
+                same = all((a == b).all() for a, b in zip(acted, again, strict=True))
                 assert same, f"{self._name}: a policy that is held acts otherwise while its learner learns"
-        assert self._snapshot(self.learner) == self._snapshot(other), (
+        whole.restore(path)
+        parts.restore(path)
+        self._update(whole, fragments)
+        list(parts.updating(fragments))
+        assert self._snapshot(parts) == self._snapshot(whole), (
             f"{self._name}: updating() learns otherwise than update()"
         )
 
