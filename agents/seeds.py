@@ -179,9 +179,11 @@ class _Joint(PPO):
         self._optimiser.lr, self._entropy = first.pace
         self._optimiser.steps = first.optimiser.steps.copy()
         self._parts[role].actor.requires_grad_(not first.warming)
-        *_, figures = self._learning(self._parts[role], _joined(batches))
-        for seed in self._seeds:
-            seed.optimiser.steps = self._optimiser.steps.copy()
+        try:
+            *_, figures = self._learning(self._parts[role], _joined(batches))
+        finally:  # where one diverges, too: the moments have moved as often
+            for seed in self._seeds:
+                seed.optimiser.steps = self._optimiser.steps.copy()
         return figures
 
     def _learning(self, part: ActorCritic, batch: _Batch) -> Iterator[dict[str, float]]:

@@ -12,9 +12,10 @@ from agents.ppo import PPO, PPOSettings
 from agents.seeds import LARGEST, Seeds
 from arenas import full_spec
 from marl.batch import LocalPool
-from marl.errors import SpecError
+from marl.errors import DivergenceError, SpecError
 from marl.loading import ArenaRef, build
 from marl.play import Match, Play, Player
+from marl.policy import POLICY
 from marl.rng import seed_of
 from marl.spec import Ticket
 from tests.agents.material import fragment_of, role_of, spec_of
@@ -139,6 +140,21 @@ def test_a_seed_goes_on_alone_from_its_checkpoint(tmp_path: Path) -> None:
     alone.update(fragments[1])
     assert_alike(together.each[1], alone)
     assert together.each[0].snapshot(tmp_path, {}) != together.each[1].snapshot(tmp_path, {})
+
+
+def test_a_seed_that_diverges_stops_all_where_they_are() -> None:
+    """The error is PPO's own; weights are those before the minibatch, and the steps before it are counted."""
+    spec = spec_of(role_of(seats=1))
+    asked = PPOSettings(hidden=(8, 8), minibatch=16, epochs=1)
+    together, alone, rng = Seeds(spec, asked, [5, 6]), PPO(spec, asked, 5), np.random.default_rng(0)
+    good, bad = (fragment_of(spec, spec.roles[0], alone.policy, rng, copies=20) for _ in range(2))
+    learned = bad.valid_TR & (bad.source_TR == POLICY)
+    bad.extras["logp"][tuple(np.argwhere(learned)[-1])] = -np.inf  # in one minibatch of several
+    with pytest.raises(DivergenceError, match="role"):
+        together.update([[good], [bad]])
+    for seed in together.each:
+        assert all(torch.isfinite(weight).all() for weight in weights_of(seed))
+        assert seed.optimiser.steps.min() > 0
 
 
 def test_updates_that_stop_by_themselves_are_refused() -> None:
