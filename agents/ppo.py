@@ -249,6 +249,8 @@ class PPO:
 
         Their decoupled objective: the present weights are the proximal policy. Weights end at MOST_WEIGHT.
         """
+        if not any(map(len, batch.pools)):
+            return
         units_PU = np.full((len(batch.pools), max(map(len, batch.pools))), -1, np.int64)
         for row, pool in zip(units_PU, batch.pools, strict=True):
             row[: len(pool)] = pool
@@ -256,8 +258,9 @@ class PPO:
         fresh = logp.view(*units_PU.shape, *batch.logp_N.shape[1:])
         for model, pool in enumerate(batch.pools):
             units, now = to_tensor(pool, self._device), fresh[model, : len(pool)]
-            weight = (now - batch.logp_N[units]).exp().clamp(max=MOST_WEIGHT)
-            batch.advantage_N[units] = batch.advantage_N[units] * weight
+            # what counts for nothing may be no number
+            log_weight = torch.where(batch.weight_N[units] > 0, now - batch.logp_N[units], 0.0)
+            batch.advantage_N[units] = batch.advantage_N[units] * log_weight.exp().clamp(max=MOST_WEIGHT)
             batch.logp_N[units] = now
 
     # loss and update

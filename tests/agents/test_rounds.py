@@ -21,7 +21,9 @@ from marl.errors import ConfigError, DivergenceError
 from marl.loading import ArenaRef, build
 from marl.match import Match, Player
 from marl.play import Play
+from marl.policy import ILLEGAL
 from marl.spec import Ticket
+from tests.agents.material import fragments_of, learner_of, role_of, spec_of, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -145,6 +147,22 @@ def test_ratios_start_at_one_though_older_weights_played(more: Mapping[str, Any]
     for made in itertools.islice(trial.rounds(), 4):
         assert made.figures["kl"] == pytest.approx(0, abs=1e-6)
         assert made.figures["clip_fraction"] == 0
+
+
+@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize("more", [{}, {"memory": 4}, {"separate": True}], ids=str)
+def test_what_fallbacks_did_beside_play_counts_for_nothing(more: Mapping[str, Any], *, taught: bool) -> None:
+    """Whatever stands for their log-probability, and where there is nothing else, too."""
+    learner, rng = learner_of(spec_of(role_of(seats=2)), **more), np.random.default_rng(0)
+    (fragment,) = fragments_of(learner, rng)
+    fragment.source_TR[1 if taught else slice(None)] = ILLEGAL
+    fragment.extras["logp"][fragment.source_TR == ILLEGAL] = np.nan
+    before = weights_of(learner)
+    with learner.policy.held():
+        *_, figures = learner.updating([fragment])
+    assert np.isfinite(list(figures.values())).all()
+    head = "worker/actor.head.weight"
+    assert np.array_equal(before[head], weights_of(learner)[head]) != taught
 
 
 def test_parts_make_the_update(tmp_path: Path) -> None:
