@@ -82,7 +82,7 @@ TASKS = (
     simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),
     simple("S1 lift, clone, PPO as usual", preset("lift"), 24_576, None, shown=250, exams=2, explore=0.2),
     simple(
-        "S4 carry, clone that PPO trains on", preset("carry"), 81_920, None, shown=300, exams=4, changed=FINE
+        "S4 carry, clone that PPO trains on", preset("carry"), 24_576, None, shown=300, exams=2, changed=FINE
     ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
