@@ -19,17 +19,17 @@ def how_many(pools: Sequence[NDArray[np.int64]], size: int) -> int:
 
 
 def minibatches(
-    pools: Sequence[NDArray[np.int64]], size: int, random: np.random.Generator
+    pools: Sequence[NDArray[np.int64]], size: int, random: np.random.Generator | None
 ) -> Iterator[NDArray[np.int64]]:
     """One pass over each model's pool of unit numbers, as tables (P, U) of about `size` units; -1 pads.
 
-    Every pool is shuffled and spread evenly over the minibatches, so that a model with less is in all of
-    them.
+    Every pool is shuffled (not without `random`) and spread evenly over the minibatches, so that a model with
+    less is in all of them.
     """
     count = how_many(pools, size)
     if not count:
         return
-    spread = [np.array_split(random.permutation(pool), count) for pool in pools]
+    spread = [np.array_split(random.permutation(pool) if random else pool, count) for pool in pools]
     for chunks in zip(*spread, strict=True):
         table = np.full((len(pools), max(len(chunk) for chunk in chunks)), -1, np.int64)
         for row, chunk in zip(table, chunks, strict=True):

@@ -197,7 +197,7 @@ class PPO:
             batch, figures = self._ready(part, fragment)
             part.actor.requires_grad_(not self._warming)
             if self.policy.is_held:
-                self._renew(part, batch)
+                yield from self._renew(part, batch)
             figures |= yield from self._learn(part, batch)
             if self.settings.normalise:
                 part.normalise(fragment)
@@ -243,25 +243,23 @@ class PPO:
         )
         return batch, judged.figures
 
-    @torch.no_grad()
-    def _renew(self, part: ActorCritic, batch: _Batch) -> None:
+    def _renew(self, part: ActorCritic, batch: _Batch) -> Iterator[dict[str, float]]:
         """Let ratios start at 1 where older weights played: the rest weighs advantages (Hilton et al. 2022).
 
         Their decoupled objective: the present weights are the proximal policy. Weights end at MOST_WEIGHT.
+        Pauses after as much as a minibatch has.
         """
-        if not any(map(len, batch.pools)):
-            return
-        units_PU = np.full((len(batch.pools), max(map(len, batch.pools))), -1, np.int64)
-        for row, pool in zip(units_PU, batch.pools, strict=True):
-            row[: len(pool)] = pool
-        logp, _, _ = self._think(part, batch, _taking(to_tensor(units_PU, self._device)))
-        fresh = logp.view(*units_PU.shape, *batch.logp_N.shape[1:])
-        for model, pool in enumerate(batch.pools):
-            units, now = to_tensor(pool, self._device), fresh[model, : len(pool)]
-            # what counts for nothing may be no number
-            log_weight = torch.where(batch.weight_N[units] > 0, now - batch.logp_N[units], 0.0)
-            batch.advantage_N[units] = batch.advantage_N[units] * log_weight.exp().clamp(max=MOST_WEIGHT)
-            batch.logp_N[units] = now
+        for units_PU in minibatches(batch.pools, self._units(batch), None):
+            with torch.no_grad():
+                units = to_tensor(units_PU, self._device)
+                logp, _, _ = self._think(part, batch, _taking(units))
+                now = logp.view(*units.shape, *batch.logp_N.shape[1:])[units >= 0]
+                units = units[units >= 0]
+                # what counts for nothing may be no number
+                log_weight = torch.where(batch.weight_N[units] > 0, now - batch.logp_N[units], 0.0)
+                batch.advantage_N[units] *= log_weight.exp().clamp(max=MOST_WEIGHT)
+                batch.logp_N[units] = now
+            yield {}
 
     # loss and update
 
