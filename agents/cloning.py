@@ -15,7 +15,9 @@ from pydantic import Field
 
 from agents import make_policy
 from agents.distributions import ActionHeads, evaluate
-from agents.ppo import PPO, PPOSettings, _Batch, _weights
+from agents.ppo import PPO
+from agents.ppo_batch import Batch, weights
+from agents.ppo_settings import PPOSettings
 from marl.errors import SpecError
 from marl.play import Match, Play, Player
 from marl.policy import Attentive
@@ -144,7 +146,7 @@ class Cloning(PPO):
         self._optimiser.reset()
         yield metrics
 
-    def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _loss(self, part: ActorCritic, batch: Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of PPO's figures: those of ratios are 0."""
         units = torch.from_numpy(units_PU).to(batch.weight_N.device)
         chosen = units.clamp(min=0).flatten()
@@ -153,7 +155,7 @@ class Cloning(PPO):
             return tensor.index_select(0, chosen).view(*units.shape, *tensor.shape[1:])
 
         seen, wanted = rows(batch.actor_NF), rows(batch.action_NK)
-        weight = _weights(units, rows(batch.weight_N))
+        weight = weights(units, rows(batch.weight_N))
         out = part.actor.direct(seen)
         if part.heads.boxes:
             # the number itself: a squashed one at the bounds would have to be infinite before it is squashed

@@ -2,33 +2,32 @@
 
 One epoch of one minibatch is the plain policy gradient: A2C, or REINFORCE with `lam = 1, weigh = "return"`.
 
-Settings, fragment to batch, update, loss: read it top to bottom. Axes: T own decisions, R rows, P models, C
-cuts, N units of a batch and U of a minibatch (single decisions; with memory whole rows, (R, T)), F features,
+Fragment to batch, update, loss: read it top to bottom; settings are in `agents.ppo_settings`. Axes: T own
+decisions, R rows, P models, C cuts, N units of a batch and U of a minibatch (`agents.ppo_batch`), F features,
 M memory, A and K as in `agents.distributions`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 
 from agents import checkpoint, snapshot
-from agents.actorcritic import ActorCritic, Weigh
+from agents.actorcritic import ActorCritic
 from agents.adam import Adam
-from agents.devices import PATTERN, device_of, to_array, to_tensor
+from agents.devices import device_of, to_array, to_tensor
 from agents.distributions import evaluate
 from agents.frozen import write_policy
 from agents.gradients import clip_by_model, held_still
 from agents.images import pictures_of
 from agents.minibatches import minibatches
 from agents.netpolicy import Architecture, NetPolicy
+from agents.ppo_batch import Batch, entries, taking, weights
+from agents.ppo_settings import PPOSettings
 from marl.errors import DivergenceError, SpecError
-from marl.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -46,95 +45,6 @@ PACE, FASTEST = 1.5, 100.0
 MOST_WEIGHT = 2.0
 """An advantage counts at most so many times where the present weights would rather do what older ones did."""
 FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "gradient_norm")
-
-
-class PPOSettings(Settings):
-    """PPO's settings."""
-
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="units of each hidden layer")
-    activation: Literal["tanh", "relu"] = Field("tanh", description="after each hidden layer")
-    memory: int = Field(0, ge=0, description="units of the GRU between body and heads; 0: none")
-    separate: bool = Field(
-        default=False, description="own parameters for each seat of a role, instead of shared ones"
-    )
-    box: Literal["clipped", "squashed"] = Field(
-        "clipped", description="numbers of a box beyond its bounds are clipped, or all squashed by tanh"
-    )
-    spread: Literal["free", "state"] = Field(
-        "free", description="the spread of a box's numbers is a parameter, or follows the observation"
-    )
-    images: Literal["cnn", "flat"] = Field(
-        "cnn", description="images are seen through convolutions, or as features like any others"
-    )
-    critic: Literal["own", "state"] = Field(
-        "own", description="what the critic sees: the seat's observation, or the state"
-    )
-    lr: float = Field(1e-3, gt=0, description="Adam's step size at the start")
-    lr_end: float = Field(1.0, ge=0, le=1, description="share of lr that is left after anneal_decisions")
-    momentum: float = Field(
-        0.9, ge=0, lt=1, description="Adam's decay of the mean gradient; 0 damps cycles of self-play"
-    )
-    anneal_decisions: int = Field(
-        0, ge=0, description="decisions over which lr and entropy fall linearly; 0: they stay"
-    )
-    gamma: float = Field(0.99, ge=0, le=1, description="discount of one own decision")
-    lam: float = Field(0.95, ge=0, le=1, description="GAE's lambda")
-    weigh: Weigh = Field(
-        "standardised",
-        description="decisions by their advantages with mean 0 and spread 1, by advantages in units of the "
-        "reward, or by returns without a baseline",
-    )
-    clip: float = Field(0.2, gt=0, description="how far the ratio may leave 1")
-    epochs: int = Field(4, ge=1, description="passes over a fragment")
-    minibatch: int = Field(4096, ge=1, description="decisions of a minibatch, for each model")
-    entropy: float = Field(0.01, ge=0, description="weight of the entropy bonus")
-    entropy_end: float = Field(
-        1.0, ge=0, le=1, description="share of entropy that is left after anneal_decisions"
-    )
-    value_weight: float = Field(0.5, ge=0, description="weight of the value loss")
-    huber: float = Field(
-        10.0, gt=0, description="where the value loss turns linear, in standard deviations of returns"
-    )
-    value_decay: float = Field(
-        0.9, ge=0, lt=1, description="decay an update of the return's running mean and spread"
-    )
-    max_grad_norm: float = Field(1.0, gt=0, description="norm to which each model's gradient is clipped")
-    target_kl: float = Field(
-        0.0, ge=0, description="an update stops after an epoch whose KL exceeds this; 0: never"
-    )
-    adapt: bool = Field(
-        default=False,
-        description="whether lr follows target_kl: an epoch's KL above twice that makes it smaller, one "
-        "below half of it larger",
-    )
-    warm_up: int = Field(
-        0, ge=0, description="decisions at the start from which only the critic learns, as after cloning"
-    )
-    normalise: bool = Field(default=True, description="whether inputs are scaled to unit moments")
-    device: str = Field("cpu", pattern=PATTERN, description="where it learns and acts: cpu, cuda or cuda:N")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> PPOSettings:
-        if self.adapt and not self.target_kl:
-            raise ValueError("adapt = true needs a target_kl above 0")
-        return self
-
-
-@dataclass
-class _Batch:
-    """What the epochs read: units (N, ...), and the numbers of those that each model learns from."""
-
-    pools: list[NDArray[np.int64]]
-    actor_NF: Tensor
-    central_NF: Tensor | None
-    legal_NA: Tensor | None
-    action_NK: Tensor
-    logp_N: Tensor
-    advantage_N: Tensor
-    target_N: Tensor
-    weight_N: Tensor
-    first_RT: Tensor
-    memory_RM: Tensor
 
 
 class PPO:
@@ -215,7 +125,7 @@ class PPO:
 
     # from a fragment to a batch
 
-    def _ready(self, part: ActorCritic, fragment: Fragment) -> tuple[_Batch, dict[str, float]]:
+    def _ready(self, part: ActorCritic, fragment: Fragment) -> tuple[Batch, dict[str, float]]:
         s = self.settings
         seen = part.see(fragment)
         judged = part.judge(fragment, seen, s.gamma, s.lam, s.weigh)
@@ -228,7 +138,7 @@ class PPO:
         taught = learnable.any(0) if s.memory else learnable.ravel()
         unit_model = model_R if s.memory else np.broadcast_to(model_R, learnable.shape).ravel()
         drawn = fragment.extras["drawn"] if part.heads.boxes else fragment.action_TRK.astype(np.int64)
-        batch = _Batch(
+        batch = Batch(
             pools=[np.flatnonzero(taught & (unit_model == model)) for model in range(part.models)],
             actor_NF=units(seen.actor_TRF),
             central_NF=None if seen.central_TRF is None else units(seen.central_TRF),
@@ -243,7 +153,7 @@ class PPO:
         )
         return batch, judged.figures
 
-    def _renew(self, part: ActorCritic, batch: _Batch) -> Iterator[dict[str, float]]:
+    def _renew(self, part: ActorCritic, batch: Batch) -> Iterator[dict[str, float]]:
         """Let ratios start at 1 where older weights played: the rest weighs advantages (Hilton et al. 2022).
 
         Their decoupled objective: the present weights are the proximal policy. Weights end at MOST_WEIGHT.
@@ -252,7 +162,7 @@ class PPO:
         for units_PU in minibatches(batch.pools, self._units(batch), None):
             with torch.no_grad():
                 units = to_tensor(units_PU, self._device)
-                logp, _, _ = self._think(part, batch, _taking(units))
+                logp, _, _ = self._think(part, batch, taking(units))
                 now = logp.view(*units.shape, *batch.logp_N.shape[1:])[units >= 0]
                 units = units[units >= 0]
                 # what counts for nothing may be no number
@@ -263,7 +173,7 @@ class PPO:
 
     # loss and update
 
-    def _learn(self, part: ActorCritic, batch: _Batch) -> Generator[dict[str, float], None, dict[str, float]]:
+    def _learn(self, part: ActorCritic, batch: Batch) -> Generator[dict[str, float], None, dict[str, float]]:
         s = self.settings
         found: list[Tensor] = []
         epochs = 0
@@ -286,16 +196,16 @@ class PPO:
         means = _means(found) if found else [0.0] * len(FIGURES)
         return {**dict(zip(FIGURES, means, strict=True)), "epochs": float(epochs)}
 
-    def _units(self, batch: _Batch) -> int:
+    def _units(self, batch: Batch) -> int:
         """Units of a minibatch."""
         length = batch.first_RT.shape[1] if self.settings.memory else 1
         return max(1, self.settings.minibatch // length)
 
-    def _tables(self, batch: _Batch) -> Iterator[NDArray[np.int64]]:
+    def _tables(self, batch: Batch) -> Iterator[NDArray[np.int64]]:
         """One pass: the units of each minibatch."""
         return minibatches(batch.pools, self._units(batch), self._random)
 
-    def _minibatch(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> Tensor:
+    def _minibatch(self, part: ActorCritic, batch: Batch, units_PU: NDArray[np.int64]) -> Tensor:
         """One step of the optimiser; returns FIGURES, averaged over models."""
         models = len(units_PU)
         self._optimiser.zero_grad()
@@ -320,17 +230,14 @@ class PPO:
         self._pace = min(max(self._pace * factor, 1 / FASTEST), FASTEST)
         self._anneal()
 
-    def _loss(self, part: ActorCritic, batch: _Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _loss(self, part: ActorCritic, batch: Batch, units_PU: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The sum of the models' losses, and sums over models of all FIGURES but the gradient's norm."""
         s = self.settings
         units = to_tensor(units_PU, self._device)
-        rows = _taking(units)
-
-        def gather(tensor: Tensor) -> Tensor:
-            return rows(tensor).flatten(1, 2) if s.memory else rows(tensor)
-
+        rows = taking(units)
+        gather = entries(rows, memory=s.memory > 0)
         logp, entropy, critic_sees = self._think(part, batch, rows)
-        weight = _weights(units, gather(batch.weight_N))
+        weight = weights(units, gather(batch.weight_N))
 
         def mean(x: Tensor) -> Tensor:
             return (x * weight).sum()
@@ -350,14 +257,11 @@ class PPO:
         return loss, figures
 
     def _think(
-        self, part: ActorCritic, batch: _Batch, rows: Callable[[Tensor], Tensor]
+        self, part: ActorCritic, batch: Batch, rows: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities and entropies of what was done in some rows, and what the critic sees there."""
-        memory = self.settings.memory
-
-        def gather(tensor: Tensor) -> Tensor:
-            return rows(tensor).flatten(1, 2) if memory else rows(tensor)
-
+        memory = self.settings.memory > 0
+        gather = entries(rows, memory=memory)
         if memory:
             unrolled = part.actor.unroll(rows(batch.actor_NF), rows(batch.first_RT), rows(batch.memory_RM))
             critic_sees = seen = unrolled.flatten(1, 2)
@@ -423,22 +327,7 @@ class PPO:
         return kept
 
 
-def _taking(units: Tensor) -> Callable[[Tensor], Tensor]:
-    """What takes the rows of units (P, U) out of a batch's tensors."""
-    chosen = units.clamp(min=0).flatten()
-    return lambda tensor: tensor.index_select(0, chosen).view(*units.shape, *tensor.shape[1:])
-
-
 def _means(figures: Sequence[Tensor]) -> list[float]:
     """Over minibatches."""
     means: list[float] = to_array(torch.stack(list(figures)).mean(0)).tolist()
     return means
-
-
-def _weights(units_PU: Tensor, weight_PN: Tensor) -> Tensor:
-    """The weight of each entry in its model's mean: padding counts for nothing, the rest sums to 1."""
-    held = (units_PU >= 0).to(weight_PN.dtype)
-    if weight_PN.shape[1] != held.shape[1]:
-        held = held.repeat_interleave(weight_PN.shape[1] // held.shape[1], dim=1)
-    weight = weight_PN * held
-    return weight / weight.sum(1, keepdim=True).clamp(min=1)

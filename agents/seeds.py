@@ -17,7 +17,8 @@ from agents.adam import Adam
 from agents.minibatches import how_many
 from agents.netpolicy import NetPolicy, act_side_by_side
 from agents.networks import stacked
-from agents.ppo import PPO, _Batch
+from agents.ppo import PPO
+from agents.ppo_batch import Batch
 from marl.errors import SpecError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from agents.actorcritic import ActorCritic
     from agents.networks import ActorNet, Net
-    from agents.ppo import PPOSettings
+    from agents.ppo_settings import PPOSettings
     from marl.acting import Call
     from marl.fragment import Fragment
     from marl.policy import Decision
@@ -42,7 +43,7 @@ loses up to a fifth (tests/bench/seeds.py)."""
 class Seed(PPO):
     """One of the learners; snapshots, checkpoints and `restore` are its own."""
 
-    asks: tuple[str, _Batch] | None = None
+    asks: tuple[str, Batch] | None = None
     """The role and the batch that it is to learn from next."""
     told: dict[str, float] | None = None
     """What learning together found; None: it learns from its batch by itself."""
@@ -76,11 +77,11 @@ class Seed(PPO):
         count = how_many(batch.pools, self._units(batch))
         return role, count, self.warming, *self.pace, *self._optimiser.steps.tolist()
 
-    def tables(self, batch: _Batch) -> Iterator[NDArray[np.int64]]:
+    def tables(self, batch: Batch) -> Iterator[NDArray[np.int64]]:
         """One pass over its own batch, in its own order."""
         return self._tables(batch)
 
-    def _learn(self, part: ActorCritic, batch: _Batch) -> Generator[dict[str, float], None, dict[str, float]]:
+    def _learn(self, part: ActorCritic, batch: Batch) -> Generator[dict[str, float], None, dict[str, float]]:
         self.asks = part.role.name, batch
         yield {}
         self.asks = None
@@ -186,10 +187,10 @@ class _Joint(PPO):
                 seed.optimiser.steps = self._optimiser.steps.copy()
         return figures
 
-    def _learning(self, part: ActorCritic, batch: _Batch) -> Iterator[dict[str, float]]:
+    def _learning(self, part: ActorCritic, batch: Batch) -> Iterator[dict[str, float]]:
         yield (yield from self._learn(part, batch))
 
-    def _tables(self, batch: _Batch) -> Iterator[NDArray[np.int64]]:
+    def _tables(self, batch: Batch) -> Iterator[NDArray[np.int64]]:
         """Each seed's own tables, one below the other."""
         del batch  # that of all
         _, batches = _asked(self._seeds)
@@ -209,13 +210,13 @@ class _Joint(PPO):
             )
 
 
-def _asked(seeds: Sequence[Seed]) -> tuple[str, list[_Batch]]:
+def _asked(seeds: Sequence[Seed]) -> tuple[str, list[Batch]]:
     """The role that all are to learn next, and each one's batch."""
     asked = [seed.asks for seed in seeds if seed.asks is not None]
     return asked[0][0], [batch for _, batch in asked]
 
 
-def _joined(batches: Sequence[_Batch]) -> _Batch:
+def _joined(batches: Sequence[Batch]) -> Batch:
     """The units of all batches, one behind the other."""
     starts = np.cumsum([0, *(len(batch.actor_NF) for batch in batches)])
 
@@ -224,8 +225,8 @@ def _joined(batches: Sequence[_Batch]) -> _Batch:
         return None if parts[0] is None else torch.cat(parts)
 
     pools = [pool + start for batch, start in zip(batches, starts, strict=False) for pool in batch.pools]
-    tensors = {field.name: joined(field.name) for field in fields(_Batch) if field.name != "pools"}
-    return _Batch(pools, **tensors)
+    tensors = {field.name: joined(field.name) for field in fields(Batch) if field.name != "pools"}
+    return Batch(pools, **tensors)
 
 
 def _side_by_side(nets: Sequence[Net]) -> Net:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from marl.fragment import Cuts, Fragment
 from marl.policy import ILLEGAL, Decision, Rows
 from marl.spaces import to_json

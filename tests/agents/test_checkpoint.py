@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from marl.errors import SnapshotError
 from tests.agents.material import assert_same, fragments_of, learner_of, role_of, spec_of, weights_of
 

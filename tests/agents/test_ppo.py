@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from marl.errors import DivergenceError, SpecError
 from marl.policy import ILLEGAL
 from tests.agents.material import ACTIONS, assert_same, fragments_of, learner_of, role_of, spec_of, weights_of

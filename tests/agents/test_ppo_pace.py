@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from agents.ppo import PPOSettings
+from agents.ppo_settings import PPOSettings
 from tests.agents.material import fragments_of, learner_of, role_of, spec_of, weights_of
 
 if TYPE_CHECKING:

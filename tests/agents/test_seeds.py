@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from agents.seeds import LARGEST, Seeds
 from arenas import full_spec
 from marl.batch import LocalPool

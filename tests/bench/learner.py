@@ -22,7 +22,8 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from marl.fragment import Cuts, Fragment
 from marl.policy import Rows
 from marl.spaces import to_json

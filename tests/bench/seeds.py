@@ -25,7 +25,8 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 
 import torch
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from agents.seeds import Seeds
 from agents.tuned import read_preset
 from arenas import full_spec

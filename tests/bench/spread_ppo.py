@@ -34,7 +34,7 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 import torch
 
 from agents import learner_class
-from agents.ppo import PPOSettings
+from agents.ppo_settings import PPOSettings
 from agents.rounds import rounds
 from marl.hosting import make_pool
 from marl.loading import ArenaRef

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from agents import load_snapshot
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from arenas import full_spec, make
 from league.block import BlockPlan, BlockResult, MatchResult, SeatResult
 from league.bootstrap import block_weights

@@ -21,7 +21,8 @@ if __name__ == "__main__":  # the checkout instead of this folder, whose names h
 import numpy as np
 import torch
 
-from agents.ppo import PPO, PPOSettings
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from agents.scripted.trading import SCRIPTED
 from agents.tuned import read_options, read_preset
 from arenas.trading import TradingBatch
