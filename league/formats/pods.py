@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from league.formats.swiss import Standing
+    from league.formats.standing import Standing
 
 _SWEEPS = 20
 

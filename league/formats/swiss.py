@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
 
-from league.formats.meeting import Meeting, Round, every
+from league.formats.meeting import Meeting, Round
 from league.formats.pods import pods
+from league.formats.standing import Standing, standings
 from marl.settings import Settings
 
 _REST = ""
@@ -49,45 +49,6 @@ class Swiss(Settings):
         order = sorted(here, key=lambda player: (-standing[player].points, entrants.index(player)))
         tables = pods(order, standing, self.table) if self.table > 2 else _pairs(order, standing)
         return tuple(Meeting(table, self.blocks, f"round {len(rounds) + 1}") for table in tables)
-
-
-@dataclass
-class Standing:
-    """What pairing reads of a player.
-
-    `lead` is first seats less others, `run` how often it had the same lately.
-    """
-
-    points: float = 0.0
-    met: Counter[str] = field(default_factory=Counter)
-    rests: int = 0
-    lead: int = 0
-    run: int = 0
-
-    @property
-    def must(self) -> int:
-        """1: it has to have the first seat, -1: it must not, 0: either."""
-        strict = abs(self.lead) >= 2 or abs(self.run) >= 2
-        side = self.run if abs(self.run) >= 2 else self.lead
-        return 0 if not strict else -1 if side > 0 else 1
-
-
-def standings(entrants: Sequence[str], rounds: Sequence[Round]) -> dict[str, Standing]:
-    """The standing of every player; who rested alone at a table got a whole point."""
-    found = {player: Standing() for player in entrants}
-    for met in every(rounds):
-        players = met.meeting.players
-        for seat, player in enumerate(players):
-            own = found[player]
-            own.points += met.points[player]
-            own.met.update(other for other in players if other != player)
-            if len(players) == 1:
-                own.rests += 1
-            elif len(players) == 2:
-                side = 1 if seat == 0 else -1
-                own.lead += side
-                own.run = own.run + side if own.run * side > 0 else side
-    return found
 
 
 def _pairs(order: Sequence[str], standing: dict[str, Standing]) -> list[tuple[str, ...]]:

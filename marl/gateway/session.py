@@ -15,7 +15,8 @@ from marl.gateway.clock import SessionClock
 from marl.gateway.protocol import ProtocolError
 
 if TYPE_CHECKING:
-    from marl.gateway.hub import Hub, Play, Player, RoleTable
+    from marl.gateway.hub import Hub
+    from marl.gateway.plays import Play, Player, RoleTable
 
 HELLO_S = 2.0
 CLOSING_S = 1.0

@@ -12,7 +12,8 @@ import pytest
 
 import marl.client
 from marl.gateway.clock import TimeControl
-from marl.gateway.hub import Config, Hub, RoleConfig
+from marl.gateway.hub import Config, Hub
+from marl.gateway.plays import RoleConfig
 from marl.gateway.session import Session
 from tests.gateway.driving import OTHER, PLAIN, TOKEN, framed
 

@@ -15,7 +15,8 @@ from league.formats.elimination import Elimination, seeded
 from league.formats.ladder import Hill, Ladder, Pyramid
 from league.formats.meeting import best
 from league.formats.round_robin import Gauntlet, RoundRobin, berger
-from league.formats.swiss import Swiss, standings
+from league.formats.standing import standings
+from league.formats.swiss import Swiss
 from marl.errors import ConfigError
 
 NAMES = [f"p{i:02d}" for i in range(64)]

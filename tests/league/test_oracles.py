@@ -14,7 +14,8 @@ import pytest
 
 from league.block import BlockResult
 from league.formats import Meeting, Met, Round
-from league.formats.swiss import Swiss, standings
+from league.formats.standing import standings
+from league.formats.swiss import Swiss
 from league.games import alpha_rank, alpha_rank_joint, nash_averaging, nash_conv, two_player, zero_sum
 from league.rating import ELO, rate
 
