@@ -1,4 +1,4 @@
-"""Who plays what through the gateway: players, their seats in matches, open asks, roles ready for the wire."""
+"""Who plays what through the gateway: players, their seats in matches, open asks, roles for the wire."""
 
 from __future__ import annotations
 
