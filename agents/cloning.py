@@ -5,7 +5,6 @@ Axes: R rows, K numbers of an action, T own decisions, P models, U units.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -137,8 +136,6 @@ class Cloning(PPO):
             part.normalise(fragment)
             batch, figures = self._ready(part, fragment)
             figures |= yield from self._learn(part, batch)
-            if part.actor.log_std is not None:
-                part.actor.log_std.data.fill_(math.log(self.settings.explore))
             prefix = f"{part.role.name}/" if len(self._parts) > 1 else ""
             metrics |= {prefix + name: value for name, value in figures.items()}
         self.updates += 1

@@ -10,6 +10,7 @@ M memory, A and K as in `agents.distributions`.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -83,6 +84,9 @@ class PPO:
             )
             for role in held
         }
+        for part in self._parts.values():
+            if part.actor.log_std is not None:
+                part.actor.log_std.data.fill_(math.log(settings.explore))
         self._nets = {name: part.actor for name, part in self._parts.items()}
         self.policy = NetPolicy(spec, self._nets)
         parameters = [parameter for part in self._parts.values() for parameter in part.parameters()]

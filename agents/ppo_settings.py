@@ -26,6 +26,11 @@ class PPOSettings(Settings):
     spread: Literal["free", "state"] = Field(
         "free", description="the spread of a box's numbers is a parameter, or follows the observation"
     )
+    explore: float = Field(
+        1.0,
+        gt=0,
+        description="the free spread of a box's numbers at the start, in units of the box before squashing",
+    )
     images: Literal["cnn", "flat"] = Field(
         "cnn", description="images are seen through convolutions, or as features like any others"
     )

@@ -235,6 +235,14 @@ def test_an_update_stops_where_the_policy_has_moved_enough() -> None:
     assert figures["epochs"] < 10
 
 
+@pytest.mark.parametrize("box", ["clipped", "squashed"])
+def test_box_numbers_are_drawn_as_wide_as_asked(box: str) -> None:
+    """A fresh policy explores with the spread `explore`, in units of the box before squashing."""
+    learner = learner_of(spec_of(role_of(action="box")), box=box, explore=0.2)
+    fragment = fragments_of(learner, np.random.default_rng(0))[0]
+    assert fragment.extras["drawn"][fragment.valid_TR].std() == pytest.approx(0.2, abs=0.05)
+
+
 def test_step_size_falls_linearly() -> None:
     """From lr to its share lr_end over anneal_decisions, and no further."""
     learner = learner_of(spec_of(role_of()), lr=0.1, lr_end=0.5, anneal_decisions=60)
