@@ -45,6 +45,8 @@ PACE, FASTEST = 1.5, 100.0
 """By how much lr follows the KL at once, and in all, where it does."""
 MOST_WEIGHT = 2.0
 """An advantage counts at most so many times where the present weights would rather do what older ones did."""
+MINIBATCHES = 8
+"""Of a pass, where `minibatch` is left open."""
 FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "gradient_norm")
 
 
@@ -202,8 +204,13 @@ class PPO:
 
     def _units(self, batch: Batch) -> int:
         """Units of a minibatch."""
-        length = batch.first_RT.shape[1] if self.settings.memory else 1
-        return max(1, self.settings.minibatch // length)
+        if self.settings.minibatch is None:
+            return max(1, math.ceil(max(map(len, batch.pools)) / MINIBATCHES))
+        return max(1, self.settings.minibatch // self._length(batch))
+
+    def _length(self, batch: Batch) -> int:
+        """Decisions of a unit."""
+        return batch.first_RT.shape[1] if self.settings.memory else 1
 
     def _tables(self, batch: Batch) -> Iterator[NDArray[np.int64]]:
         """One pass: the units of each minibatch."""

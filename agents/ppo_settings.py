@@ -53,8 +53,10 @@ class PPOSettings(Settings):
         "reward, or by returns without a baseline",
     )
     clip: float = Field(0.2, gt=0, description="how far the ratio may leave 1")
-    epochs: int = Field(4, ge=1, description="passes over a fragment")
-    minibatch: int = Field(4096, ge=1, description="decisions of a minibatch, for each model")
+    epochs: int = Field(8, ge=1, description="passes over a fragment")
+    minibatch: int | None = Field(
+        None, ge=1, description="decisions of a minibatch, for each model; none: an eighth of an update's"
+    )
     entropy: float = Field(0.01, ge=0, description="weight of the entropy bonus")
     entropy_end: float = Field(
         1.0, ge=0, le=1, description="share of entropy that is left after anneal_decisions"

@@ -69,6 +69,11 @@ class Seed(PPO):
         return self._optimiser.lr, self._entropy
 
     @property
+    def minibatch(self) -> int:
+        """Decisions of a minibatch of what it asks for."""
+        return self._units(self.asks[1]) * self._length(self.asks[1]) if self.asks else 0
+
+    @property
     def stand(self) -> object:
         """What must agree where learners move together, beside the settings."""
         if self.asks is None:
@@ -148,7 +153,7 @@ class Seeds:
             stands = {seed.stand for seed in self.each}
             if stands == {None}:
                 return found
-            together = len(stands) == 1 and self.each[0].settings.minibatch <= LARGEST
+            together = len(stands) == 1 and self.each[0].minibatch <= LARGEST
             told = self._joint.learn() if together else None
             for seed in self.each:
                 seed.told = told

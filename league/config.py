@@ -30,7 +30,7 @@ PRESETS = Path(__file__).parent / "presets"
 class PoolSettings(Settings):
     """Copies of the arena. Results depend on `copies` and `groups`, never on `hosts`."""
 
-    copies: int = Field(64, ge=1, description="copies of the arena in all")
+    copies: int = Field(8, ge=1, description="copies of the arena in all")
     groups: int = Field(2, ge=1, description="groups stepped in turn, so that acting and stepping overlap")
     hosts: int | Literal["auto"] | tuple[str, ...] = Field(
         1,
@@ -44,7 +44,7 @@ class LearnerSettings(Settings):
     """Who learns, and how."""
 
     name: str = Field("ppo", description="short name or full spec of the learner")
-    rollout: int = Field(64, ge=1, description="environment steps of one fragment")
+    rollout: int = Field(128, ge=1, description="environment steps of one fragment")
     overlap: bool = Field(
         default=False,
         description="whether the next fragment is played, by the policy as it was, while the learner learns",

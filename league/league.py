@@ -323,7 +323,7 @@ def settings_of_tournament(
         "name": "tournament",
         "arena": arena,
         "options": options or {},
-        "pool": {"hosts": 0},
+        "pool": {"copies": 64, "hosts": 0},
         "tournament": {"players": list(players), "blocks": blocks, "seed": seed},
     }
 

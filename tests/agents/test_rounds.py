@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from marl.fragment import Fragment
 
 ME = "learner"
-FAST: Mapping[str, Any] = {"hidden": [8], "lr": 0.05, "minibatch": 16}
+FAST: Mapping[str, Any] = {"hidden": [8], "lr": 0.05, "epochs": 4, "minibatch": 16}
 SOON: Mapping[str, Any] = {"hidden": [8], "warmup": 16, "every": 8, "batch": 16, "capacity": 500}
 IDENTITY = ArenaRef("arenas.identity:Identity", {"seats": 2, "steps": 5})
 NIM = ArenaRef("tests.contract.toys:Nim")

@@ -52,9 +52,9 @@ class Practice:
         overlap: bool = False,
     ) -> None:
         torch.set_num_threads(1)
-        self._ref = ArenaRef(full_spec(arena), dict(options or {}))
-        self._seed = seed
-        pool = LocalPool([build(self._ref)], copies)
+        self.ref = ArenaRef(full_spec(arena), dict(options or {}))
+        self.seed = seed
+        pool = LocalPool([build(self.ref)], copies)
         self.spec = pool.spec
         made = learner_class(learner)
         self.learner = made(self.spec, made.Settings.read(learner, settings), seed, roles)
@@ -72,7 +72,7 @@ class Practice:
 
     def _match(self, copy: int, episode: int) -> Match:
         number = copy + episode * 10**6
-        return Match(Ticket(number, seed_of(self._seed, copy, episode)), self._lineup)
+        return Match(Ticket(number, seed_of(self.seed, copy, episode)), self._lineup)
 
     def run(self, updates: int) -> float:
         """Train; returns the mean score of the matches that ended in the last update."""
@@ -96,8 +96,8 @@ class Practice:
 
         `elsewhere`: another arena of equal roles with its options, instead of the one trained in.
         """
-        ref = self._ref if elsewhere is None else ArenaRef(full_spec(elsewhere[0]), dict(elsewhere[1]))
-        plan = [Match(Ticket(i, seed_of(self._seed, -1, i)), self._lineup) for i in range(matches)]
+        ref = self.ref if elsewhere is None else ArenaRef(full_spec(elsewhere[0]), dict(elsewhere[1]))
+        plan = [Match(Ticket(i, seed_of(self.seed, -1, i)), self._lineup) for i in range(matches)]
         with LocalPool([build(ref)], min(matches, 50)) as pool:
             players = {ME: Player(self.learner.policy, greedy=greedy)}
             outcomes = Play(pool, in_order(plan, pool.copies), players).run()
