@@ -104,7 +104,7 @@ class OffPolicy:
         if joint and spec.turns:
             raise self._refused("seats that take turns", "seats that decide at the same time", "dqn or iddpg")
         if want_state and not spec.state_size:
-            raise self._refused("no state", "an arena with a state", "vdn")
+            raise self._refused("no state", "an arena with `state()` and a `state_space`", "vdn")
         state_size = spec.state_size if want_state else 0
         self.store = Store(
             self.roles, settings.capacity, state_size, settings.gamma, settings.n_step, joint=joint

@@ -12,16 +12,18 @@ from marl.cli.printing import console, print_json
 from marl.errors import MissingExtraError
 
 Snapshot = Annotated[Path, typer.Argument(help="A snapshot's folder: RUN/snapshots/HASH.")]
-Target = Annotated[Path, typer.Option("--out", help="Where the files go, ROLE.onnx each.")]
+Target = Annotated[
+    Path | None, typer.Option("--out", help="Where the files go, ROLE.onnx each; default: onnx/HASH.")
+]
 
 
-def export(snapshot: Snapshot, *, out: Target = Path("onnx"), as_json: AsJson = False) -> None:
+def export(snapshot: Snapshot, *, out: Target = None, as_json: AsJson = False) -> None:
     """Write a snapshot's policy as ONNX files, one a role, checked against the policy itself."""
     try:
         from agents.export import export as write  # needs torch, onnx and onnxruntime
     except ModuleNotFoundError as error:
         raise MissingExtraError("marl export", str(error.name), "onnx") from error
-    files = write(snapshot, out)
+    files = write(snapshot, out or Path("onnx", snapshot.resolve().name))
     if as_json:
         print_json([str(file) for file in files])
         return
