@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marl.errors import ActionError, SpecError
+from marl.observations import all_within, span_of
 from marl.spaces import (
     WIRE_DTYPES,
     action_dtype,
@@ -56,10 +57,13 @@ class ActionCodec:
         self.start_K = np.concatenate([start for start, _, _ in spans])
         self.low_K = np.concatenate([low for _, low, _ in spans])
         self.high_K = np.concatenate([high for _, _, high in spans])
+        self._span = span_of(self.low_K, self.high_K)
+        self._shifted = bool(self.start_K.any())
         whole = [
             np.full(leaf.size, leaf.kind != "box" or leaf.numpy_dtype.kind in "biu") for leaf in self.leaves
         ]
         self.whole_K = np.concatenate(whole)
+        self._counts = bool(self.whole_K.any())
         self._check_count()
         sizes = [size for leaf in self.leaves for size in leaf.choices]
         numbers = np.cumsum([0, *[leaf.size for leaf in self.leaves]]).tolist()
@@ -106,7 +110,7 @@ class ActionCodec:
             choices: list[list[int]] = (action_BNK[:, :, 0] + self._start).tolist()
             return choices
         if self._array:
-            numbers = action_BNK + self.start_K if self.start_K.any() else action_BNK
+            numbers = action_BNK + self.start_K if self._shifted else action_BNK
             values = numbers.astype(_dtype(self.parts[0]))
             return values.reshape(*action_BNK.shape[:2], *self.leaves[0].shape)  # type: ignore[return-value]  # an array
         return [[self.decode(action_K) for action_K in action_NK] for action_NK in action_BNK]
@@ -122,8 +126,11 @@ class ActionCodec:
                 mask_RA is None or not mask_RA.shape[1] or mask_RA[np.arange(len(choice_R)), choice_R].all()
             ):
                 return None
+        whole = self._counts and action_RK.dtype.kind == "f"
+        if mask_RA is None and not whole and all_within(action_RK, self._span):
+            return None
         legal = (action_RK >= self.low_K) & (action_RK <= self.high_K)
-        if action_RK.dtype.kind == "f" and self.whole_K.any():
+        if whole:
             legal &= ~self.whole_K | (action_RK == np.floor(action_RK))
         if mask_RA is not None and mask_RA.shape[-1]:
             chosen = action_RK if len(self.choice_K) == self.size else action_RK[..., self.choice_K]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,14 +28,13 @@ class Options(Settings):
     """The difficulty knobs of an arena, with a default each. Subclass it; unknown names are errors."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one step brings: each a value for all seats, or a mapping by seat (seats left out: 0 or False)."""
 
     reward: float | BySeat = 0.0
     terminated: bool | BySeat = False
     truncated: bool | BySeat = False
-    info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    info: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 class Turnout(NamedTuple):
@@ -199,8 +197,7 @@ class Arena(ParallelEnv[str, Any, Any]):
         seats = self.agents
         result = self.advance(actions)
         self._steps += 1
-        reward = self._by_seat(result.reward)
-        rewards = [float(value) for value in reward]
+        rewards = list(map(float, self._by_seat(result.reward)))
         for seat, value in zip(seats, rewards, strict=True):
             if not math.isfinite(value):
                 raise ArenaFaultError(self._where("reward", seat), got=str(value), expected="a finite number")
@@ -224,13 +221,12 @@ class Arena(ParallelEnv[str, Any, Any]):
         """What a Step says for each live seat; SpecError where it names an unknown one."""
         if not isinstance(value, Mapping):
             return [value] * len(self.agents)
-        for seat in value:
-            if seat not in self._codecs:
-                raise SpecError(
-                    f"{type(self).__name__}: Step of advance()",
-                    got=f"seat {seat!r}",
-                    expected=f"seats among {self.possible_agents}",
-                )
+        if not value.keys() <= self._codecs.keys():
+            raise SpecError(
+                f"{type(self).__name__}: Step of advance()",
+                got=f"seat {min(value.keys() - self._codecs.keys())!r}",
+                expected=f"seats among {self.possible_agents}",
+            )
         return [value.get(seat, 0) for seat in self.agents]
 
     def _observed(self, sizes: Mapping[str, int]) -> np.ndarray[Any, np.dtype[np.float32]]:

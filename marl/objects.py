@@ -52,6 +52,9 @@ class ObjectArena(BatchArena):
         self._steps_B = np.zeros(self.copies, np.int32)
         self._returns: list[dict[str, float]] = [{} for _ in range(self.copies)]
         roles = self.spec.roles
+        self._cleared: list[np.ndarray[Any, Any]] = [frame.over_B, frame.lost_B]
+        for held in frame.roles.values():
+            self._cleared += [held.reward_BN, held.terminated_BN, held.truncated_BN]
         self._writers = [RoleWriter(self.spec.arena, role, frame.roles[role.name]) for role in roles]
         # By copy: where each seat is written, and in which row.
         self._places: list[dict[str, tuple[RoleWriter, int]]] = [
@@ -74,15 +77,11 @@ class ObjectArena(BatchArena):
         frame, orders = self.frame, self.orders
         starting = orders.restart_B | (frame.ticket_B == PARKED)
         self._read_actions(starting)
-        for role in frame.roles.values():
-            role.reward_BN.fill(0)
-            role.terminated_BN.fill(0)
-            role.truncated_BN.fill(0)
-        frame.over_B.fill(0)
-        frame.lost_B.fill(0)
+        for array in self._cleared:
+            array.fill(0)
         frame.ended_B.fill(PARKED)
         # `_start` sets the count of a match that begins to 0; the frame tells that of the one that ended.
-        self._steps_B[~starting] += 1
+        self._steps_B += 1
         self._steps_B[starting] = 0
         np.copyto(frame.steps_B, self._steps_B)
         copy = 0

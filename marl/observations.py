@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from marl.spaces import Leaf
 
+Span = tuple[float, float]
+
 
 class Lens:
     """Reads values of one described space into its leaf arrays."""
@@ -29,6 +31,7 @@ class Lens:
         self.space = space
         self.leaves = leaves(space)
         self.bounds = [_bounds_of(part) for part in leaf_spaces(space)]
+        self._spans = [span_of(*bounds) if bounds is not None else None for bounds in self.bounds]
         self._only = self.leaves[0] if space["k"] not in {"dict", "tuple"} else None
         self._dtypes = [leaf.numpy_dtype for leaf in self.leaves]
         self._dtype = self._dtypes[0]
@@ -64,8 +67,8 @@ class Lens:
     def outside_BN(self, leaf_arrays: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
         """Which rows of frame arrays lie outside the space, NaN included (None: not one)."""
         outside = None
-        for array, bounds in zip(leaf_arrays, self.bounds, strict=True):
-            if bounds is None:
+        for array, bounds, span in zip(leaf_arrays, self.bounds, self._spans, strict=True):
+            if bounds is None or all_within(array, span):
                 continue
             inside = (array >= bounds[0]) & (array <= bounds[1])
             if not inside.all():
@@ -96,6 +99,23 @@ def as_mask(value: Any, size: int, where: str) -> NDArray[np.uint8]:  # noqa: AN
         got = f"{mask.dtype} of shape {mask.shape}"
         raise ObservationError(f"{where}: action mask", got=got, expected=f"{size} numbers 0 or 1")
     return mask if mask.dtype == np.uint8 else mask.astype(np.uint8)
+
+
+def span_of(low: NDArray[Any], high: NDArray[Any]) -> Span | None:
+    """The bounds that all numbers share; None where each has its own."""
+    shared = low.size > 0 and (low == low.flat[0]).all() and (high == high.flat[0]).all()
+    return (low.flat[0].item(), high.flat[0].item()) if shared else None
+
+
+def all_within(array: NDArray[Any], span: Span | None) -> bool:
+    """Whether shared bounds hold for all numbers; False also where there are none, or nothing to judge.
+
+    The least and the greatest tell, in half the passes that a comparison of each takes. NaN is both of them,
+    and within no bounds.
+    """
+    if span is None or not array.size:
+        return False
+    return bool(span[0] <= array.min().item() and array.max().item() <= span[1])
 
 
 def _as_leaf(value: Any, leaf: Leaf, dtype: np.dtype[Any], where: str) -> NDArray[Any]:  # noqa: ANN401  # a user's value
