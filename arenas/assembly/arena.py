@@ -6,6 +6,7 @@ Axes: N arms, K parts, M mates, O observation.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from marl.arena import Arena, Step
 from marl.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -60,7 +61,6 @@ class Assembly(Arena):
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         if render_mode not in {None, "rgb_array"}:
             raise SpecError("assembly: render_mode", got=repr(render_mode), expected="None or 'rgb_array'")
-        self._cell: Cell | None = None
         super().__init__(**options)
         self.render_mode = render_mode
         self.metadata["render_modes"] = ["rgb_array"]
@@ -82,8 +82,8 @@ class Assembly(Arena):
             )
         self.plan = plan_of(self.product, suction=options.arm == "kuka", tolerance=options.tolerance)
         self._hand_MN: NDArray[np.int64] = self.plan.mate_M["hand"][:, : options.arms]
-        self._final = np.flatnonzero(self.plan.last_M).tolist()
         self.seats = tuple(f"arm_{i}" for i in range(self.room))
+        self._number = {seat: arm for arm, seat in enumerate(self.seats)}
         self.teams = {"arms": self.seats}
         self.action_size = ACTION_SIZES[options.action]
         if options.arm == "kuka" and options.stage == "reach" and options.action.startswith("joint"):
@@ -119,21 +119,19 @@ class Assembly(Arena):
             )
         return product
 
-    @property
+    @cached_property
     def cell(self) -> Cell:
         """The robot cell, built when it is first needed."""
-        if self._cell is None:
-            from arenas.assembly.cell import Cell  # compiles or loads the kernel
+        from arenas.assembly.cell import Cell  # compiles or loads the kernel
 
-            size = layout.size_of(self.room, self.part_room, self.action_size)
-            self._cell = Cell(
-                self.options,
-                self.product,
-                self.plan,
-                (self.room, self.action_size, size),
-                visuals=self.render_mode is not None,
-            )
-        return self._cell
+        size = layout.size_of(self.room, self.part_room, self.action_size)
+        return Cell(
+            self.options,
+            self.product,
+            self.plan,
+            (self.room, self.action_size, size),
+            visuals=self.render_mode is not None,
+        )
 
     def present(self) -> tuple[str, ...]:
         """The seats that have an arm."""
@@ -151,11 +149,12 @@ class Assembly(Arena):
         if rng.random() < self.options.fault_rate:
             self._fault = (int(rng.integers(self.max_steps)), int(rng.integers(self.options.arms)))
         cell.conclude(self.stage_number, 0.0)
-        self._potential_N = self._potentials(cell.tally_N5.tolist())
+        weight = self.options.team_weight
+        self._potential_N = [_potential(row, weight) for row in cell.tally_N6.tolist()]
 
     def observe(self, seat: str) -> NDArray[np.float32]:
         """What an arm sees."""
-        row_O: NDArray[np.float32] = self.cell.observation_NO[self._arm(seat)]
+        row_O: NDArray[np.float32] = self.cell.observation_NO[self._number[seat]]
         if self.options.observation == "full":
             return row_O
         return np.concatenate([row_O[:14], row_O[-3:]])
@@ -163,7 +162,7 @@ class Assembly(Arena):
     def advance(self, actions: Mapping[str, Any]) -> Step:
         """One control step."""
         cell, options = self.cell, self.options
-        live = [self._arm(seat) for seat in actions]
+        live = [self._number[seat] for seat in actions]
         gone: dict[int, str] = {}
         for arm, action in zip(live, actions.values(), strict=True):
             cell.action_NA[arm] = action
@@ -171,40 +170,27 @@ class Assembly(Arena):
             gone[self._fault[1]] = "fault"
             cell.stop(self._fault[1], drop=options.gone_gripper == "drop")
         cell.act()
-        time = (self._steps + 1) / self.max_steps
-        cell.conclude(self.stage_number, time)
+        cell.conclude(self.stage_number, (self._steps + 1) / self.max_steps)
         clash_N = cell.world.clashes()
         if options.force_limit > 0:
             self._stop_pressed(live, gone)
-        tally = cell.tally_N5.tolist()
-        distance_N = [row[0] for row in tally]
+        tally = cell.tally_N6.tolist()
         if self.product is None:
-            self._leave(live, gone, distance_N)
-        self._success = self._succeeds(distance_N)
+            self._leave(live, gone, tally)
+        self._success = self._succeeds(tally)
         reason = self._reason(clash_N, lost=tally[0][4] > 0)
-        reward = self._rewards(live, clash_N, tally)
-        if not reason and self._steps + 1 >= self.max_steps:
-            return self._step(live, reward, dict.fromkeys(live, "time"), ends=gone)
+        reward = dict(zip(actions, self._rewards(live, clash_N, tally), strict=True))
         if reason:
-            return self._step(live, reward, dict.fromkeys(live, reason), ends=live)
-        return self._step(live, reward, gone, ends=gone)
+            return self._step(reward, dict.fromkeys(live, reason), ends=live)
+        if self._steps + 1 >= self.max_steps:
+            return self._step(reward, dict.fromkeys(live, "time"), ends=gone)
+        return self._step(reward, gone, ends=gone) if gone else Step(reward)
 
-    def _step(
-        self,
-        live: list[int],
-        reward: list[float],
-        reasons: Mapping[int, str],
-        *,
-        ends: Any,  # noqa: ANN401
-    ) -> Step:
+    def _step(self, reward: Mapping[str, float], reasons: Mapping[int, str], *, ends: Iterable[int]) -> Step:
+        """A step with which matches of some arms end, or may end."""
         seats = self.seats
-        return Step(
-            reward={seats[arm]: value for arm, value in zip(live, reward, strict=True)},
-            terminated={seats[arm]: True for arm in ends} if ends else False,
-            info={
-                seats[arm]: {"reason": reason, "success": self._success} for arm, reason in reasons.items()
-            },
-        )
+        info = {seats[arm]: {"reason": reason, "success": self._success} for arm, reason in reasons.items()}
+        return Step(reward, {seats[arm]: True for arm in ends}, info=info)
 
     def _stop_pressed(self, live: list[int], gone: dict[int, str]) -> None:
         for arm in live:
@@ -212,25 +198,21 @@ class Assembly(Arena):
                 gone[arm] = "protective stop"
                 self.cell.stop(arm, drop=self.options.gone_gripper == "drop")
 
-    def _leave(self, live: list[int], gone: dict[int, str], distance_N: list[float]) -> None:
+    def _leave(self, live: list[int], gone: dict[int, str], tally: list[list[float]]) -> None:
         """Stage reach: count how long each arm is at its target; those that may, leave."""
         for arm in live:
-            self._reached_N[arm] = self._reached_N[arm] + 1 if distance_N[arm] < self.tolerance else 0
+            self._reached_N[arm] = self._reached_N[arm] + 1 if tally[arm][0] < self.tolerance else 0
             if self.options.leave_on_done and self._reached_N[arm] >= HOLD_STEPS and arm not in gone:
                 gone[arm] = "done"
                 self.cell.stop(arm, drop=False)
 
-    def _succeeds(self, distance_N: list[float]) -> bool:
+    def _succeeds(self, tally: list[list[float]]) -> bool:
         if self.product is None:
             if self.options.reward == "classic":
-                return max(distance_N) < self.tolerance
+                return all(row[0] < self.tolerance for row in tally)
             return min(self._reached_N) >= HOLD_STEPS
-        seated_M = self.cell.seated_M.tolist()
-        seated = all(seated_M[m] for m in self._final)
+        seated = tally[0][5] > 0 and self.cell.world.penetration() < DEEPEST
         self._held_steps = self._held_steps + 1 if seated else 0
-        if seated:
-            clean = self.cell.world.penetration() < DEEPEST
-            self._held_steps = self._held_steps if clean else 0
         return self._held_steps >= HOLD_STEPS
 
     def _reason(self, clash_N: list[float], *, lost: bool) -> str:
@@ -250,25 +232,19 @@ class Assembly(Arena):
                 return "arms gone"
         return ""
 
-    def _potentials(self, tally: list[list[float]]) -> list[float]:
-        """Progress of each seat, 0 to 1: the team's, mixed with that of the mates it has a hand in."""
-        weight = self.options.team_weight
-        return [weight * team + (1 - weight) * own for _, _, own, team, _ in tally]
-
     def _rewards(self, live: list[int], clash_N: list[float], tally: list[list[float]]) -> list[float]:
         kind = self.options.reward
         if kind == "sparse":
             return [float(self._success)] * len(live)
         if kind == "classic":
             return [-tally[arm][0] + (10.0 if tally[arm][0] < self.tolerance else 0.0) for arm in live]
-        before, self._potential_N = self._potential_N, self._potentials(tally)
-        return [
-            SHAPING * (self.options.gamma * self._potential_N[arm] - before[arm])
-            + SUCCESS * self._success
-            - CONTACT * (clash_N[arm] > 0)
-            - EFFORT * tally[arm][1]
-            for arm in live
-        ]
+        options, bonus, paid = self.options, SUCCESS * self._success, []
+        for arm in live:
+            now = _potential(tally[arm], options.team_weight)
+            gain = options.gamma * now - self._potential_N[arm]
+            paid.append(SHAPING * gain + bonus - CONTACT * (clash_N[arm] > 0) - EFFORT * tally[arm][1])
+            self._potential_N[arm] = now
+        return paid
 
     def state(self) -> NDArray[np.float32]:
         """The world in its own frame: 19 numbers a seat, 14 a part, the share of time."""
@@ -301,9 +277,11 @@ class Assembly(Arena):
 
     def close(self) -> None:
         """Give the physics client back."""
-        if self._cell is not None:
-            self._cell.world.close()
-            self._cell = None
+        cell = self.__dict__.pop("cell", None)
+        if cell is not None:
+            cell.world.close()
 
-    def _arm(self, seat: str) -> int:
-        return int(seat.rpartition("_")[2])
+
+def _potential(row: list[float], weight: float) -> float:
+    """Progress of a seat, 0 to 1: the team's, mixed with that of the mates it has a hand in."""
+    return weight * row[3] + (1 - weight) * row[2]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arenas.assembly.kernel import motion
+from arenas.assembly.kernel.bound import bound
 from arenas.assembly.kernel.entry import entries
 from arenas.assembly.kernel.kinematics import TO_HOME
 from arenas.assembly.product import boxes
@@ -34,7 +35,6 @@ MODES = {
     "joint_delta": motion.JOINT_DELTA,
 }
 GRIP_MARGIN = 0.03
-OPEN_WIDTH = 0.08
 
 
 class Cell:
@@ -86,17 +86,15 @@ class Cell:
         self.done_M, self.seated_M, self.active_M = (np.zeros(mates, np.bool_) for _ in range(3))
         self.current_K = np.zeros(len(parts), np.int64)
         self.potential_M = np.zeros(mates)
-        self.tally_N5 = np.zeros((arms, 5))
+        self.tally_N6 = np.zeros((arms, 6))
         self.observation_NO = np.zeros((arms, observation), np.float32)
-        self._radius_K = [
-            GRIP_MARGIN + max(math.dist(centre, (0, 0, 0)) + math.hypot(*half) for half, centre in body.boxes)
-            for body in world.scene.bodies
-        ]
-        self._gripped_N = [False] * arms
-        self._felt = True
+        # Beyond it, or where a part is fixed, no hand holds.
+        radius_K = np.array([_grip_radius(body) for body in world.scene.bodies])
+        self._near_NK = np.zeros((arms, len(parts)), np.bool_)
+        self._open_N, self._grips_N = np.zeros(arms), np.zeros(arms, np.bool_)
         chain = world.chain
         speed_J = np.array(robot.speed_J)
-        self._sensed = (
+        sensed = (
             world.q_NJ,
             world.qd_NJ,
             world.part_K13,
@@ -108,23 +106,31 @@ class Cell:
             self.tool_N44,
             self.speed_N3,
             self.turn_K33,
+            radius_K,
+            self._grips_N,
+            self.holds_NK,
+            self._near_NK,
         )
-        self._servoed = (
-            self.active_N,
-            self.action_NA,
-            world.q_NJ,
-            self.goal_NJ,
-            world.base_N44,
-            self.tool_N44,
-            self.target_N44,
-            self.jacobian_N6J,
-            self.home_J,
-            chain.low_J,
-            chain.high_J,
-            speed_J,
-            self.qd_NJ,
+        self._servoed = bound(
+            (
+                self.active_N,
+                self.action_NA,
+                world.q_NJ,
+                self.goal_NJ,
+                world.base_N44,
+                self.tool_N44,
+                self.target_N44,
+                self.jacobian_N6J,
+                self.home_J,
+                chain.low_J,
+                chain.high_J,
+                speed_J,
+                self.qd_NJ,
+                self._open_N,
+                self._grips_N,
+            )
         )
-        self._judged = (
+        judged = (
             plan.mate_M,
             plan.joint_I,
             plan.after_MM,
@@ -141,16 +147,17 @@ class Cell:
             self.current_K,
             self.potential_M,
         )
-        self._tallied = (
+        tallied = (
             plan.mate_M,
+            self.seated_M,
             self.potential_M,
             world.part_K13,
             self.reach_N3,
             self.tool_N44,
             self.action_NA,
-            self.tally_N5,
+            self.tally_N6,
         )
-        self._seen = (
+        seen = (
             world.q_NJ,
             world.qd_NJ,
             world.width_N,
@@ -172,6 +179,7 @@ class Cell:
             self.reach_N3,
             self.observation_NO,
         )
+        self._sensed, self._concluded = bound(sensed), bound((sensed, judged, tallied, seen))
 
     def begin(self, q_NJ: Floats, width_N: Floats, pose_K7: Floats) -> None:
         """Start from a state; mates that hold in it are done."""
@@ -180,43 +188,30 @@ class Cell:
         self.stopped = False
         self.action_NA[:] = 0
         self.done_M[:] = False
-        self._gripped_N = [bool(width < OPEN_WIDTH - 0.001) for width in width_N]
+        self._grips_N[:] = width_N < motion.OPEN_WIDTH - 0.001
         self._entries.sense(self._sensed)
         self.target_N44[:] = self.tool_N44
         self.goal_NJ[:] = q_NJ
 
     def act(self) -> None:
-        """One control step with the actions in `action_NA`: last the grip, 1 open, -1 closed."""
+        """One control step with the actions in `action_NA`: last the grip, 1 open, -1 closed.
+
+        `conclude` follows: servoing starts from what it senses.
+        """
         world = self.world
         self._entries.servo(self._mode, TO_HOME, world.dt, self._servoed)
-        grip_N = self.action_NA[:, -1].tolist()
-        for arm, (qd_J, grip) in enumerate(zip(self.qd_NJ.tolist(), grip_N, strict=True)):
-            width = 0.5 * OPEN_WIDTH * (grip + 1)
-            self._gripped_N[arm] = width < OPEN_WIDTH - 0.001
+        for arm, (qd_J, width) in enumerate(zip(self.qd_NJ.tolist(), self._open_N.tolist(), strict=True)):
             world.drive(arm, qd_J, width)
         world.advance()
-        self._entries.sense(self._sensed)
 
     def conclude(self, stage: int, time: float) -> None:
-        """Who holds what, which mates are done, and what everybody sees."""
-        self._feel()
-        self._entries.conclude(self._seats, stage, time, self._judged, self._tallied, self._seen)
-
-    def _feel(self) -> None:
-        """Ask the engine for contacts only where an arm that grips is near a part."""
-        if self._felt:
-            self.holds_NK[:] = False
-        self._felt = any(self._gripped_N)
-        if not self._felt:
-            return
-        parts = self.world.part_K13[:, :3].tolist()
-        for arm, gripped in enumerate(self._gripped_N):
-            if gripped:
-                tool = self.tool_N44[arm, :3, 3].tolist()
-                for k, at in enumerate(parts):
-                    near = math.dist(tool, at) < self._radius_K[k]
-                    if near and self.world.scene.bodies[k].mass > 0 and self.world.pinches(arm, k):
-                        self.holds_NK[arm, k] = True
+        """Where everything is, who holds what, which mates are done, and what everybody sees."""
+        conclude = self._entries.conclude
+        # Contacts are asked for only where an arm that grips is near a part.
+        if conclude(self._seats, stage, time, False, self._concluded):
+            for arm, part in np.argwhere(self._near_NK).tolist():
+                self.holds_NK[arm, part] = self.world.pinches(arm, part)
+            conclude(self._seats, stage, time, True, self._concluded)
 
     def stop(self, arm: int, *, drop: bool) -> None:
         """Brake an arm for good; it keeps what it holds, or drops it."""
@@ -253,3 +248,10 @@ class Cell:
 
 def _short(numbers: list[float]) -> list[float]:
     return [round(number, 4) for number in numbers]
+
+
+def _grip_radius(body: Body) -> float:
+    """How near a tool is that holds a part, at most; 0 where the part is fixed."""
+    if body.mass == 0:
+        return 0.0
+    return GRIP_MARGIN + max(math.dist(centre, (0, 0, 0)) + math.hypot(*half) for half, centre in body.boxes)

@@ -41,11 +41,6 @@ class Plan:
     joint_I: NDArray[Any]
     after_MM: NDArray[np.bool_]
 
-    @property
-    def last_M(self) -> NDArray[np.bool_]:
-        """The mates that the finished product consists of."""
-        return np.asarray(self.mate_M["last"] != 0)
-
 
 def plan_of(product: Product | None, *, suction: bool, tolerance: float | None) -> Plan:
     """The arrays of a product; None: nothing is built. `tolerance` (m) replaces that of all mates across."""

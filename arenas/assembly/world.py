@@ -6,6 +6,7 @@ Lengths in m, angles in rad, time in s. Axes: N arms, J joints, F fingers, K par
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ PART_FRICTION, TABLE_FRICTION = 1.0, 0.6
 SUCTION_REACH, SUCTION_FORCE = 0.015, 150.0
 TABLE_HALF = (1.0, 1.0, 0.05)
 FINGER_GAIN = 0.1
+ANY = -2
+"""For the engine, any link of a body."""
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -101,6 +104,7 @@ class World:
         arms, joints = len(scene.base_N3), len(scene.robot.joints)
         # One block, so that a state is written at once.
         self._block = np.zeros(2 * arms * joints + arms + 13 * len(scene.bodies))
+        self._pack = struct.Struct(f"{len(self._block)}d").pack_into
         ends = np.cumsum([arms * joints, arms * joints, arms])
         q, qd, self.width_N, part = np.split(self._block, ends)
         self.q_NJ, self.qd_NJ = q.reshape(arms, joints), qd.reshape(arms, joints)
@@ -252,12 +256,11 @@ class World:
             self._arms[arm],
             self._all_joints,
             p.POSITION_CONTROL,
-            targetPositions=[0.0] * len(qd_J) + fingers,
-            targetVelocities=[*qd_J, *([0.0] * len(fingers))],
-            forces=self._efforts,
-            positionGains=self._gains[0],
-            velocityGains=self._gains[1],
-            physicsClientId=c,
+            [0.0] * len(qd_J) + fingers,
+            [*qd_J, *([0.0] * len(fingers))],
+            self._efforts,
+            *self._gains,
+            c,
         )
         self._open[arm] = width > 0.04
 
@@ -271,28 +274,44 @@ class World:
     def simulate(self) -> None:
         """The engine's own steps of one control step."""
         step, c = self._p.stepSimulation, self._c
+        if self.scene.effort < 1:
+            self._simulate_borne()
+            return
         for _ in range(self.scene.substeps):
             step(c)
 
+    def _simulate_borne(self) -> None:
+        """The same with the arms' own weight borne, as controllers of real arms do.
+
+        Under a share of their force motors could not even hold the arm up; the share is for what they press.
+        """
+        p, c, joints = self._p, self._c, self._all_joints
+        still = [0.0] * len(joints)
+        weight_N = []
+        for arm in self._arms:
+            q = [state[0] for state in p.getJointStates(arm, joints, physicsClientId=c)]
+            weight_N.append(p.calculateInverseDynamics(arm, q, still, still, physicsClientId=c))
+        for _ in range(self.scene.substeps):
+            for arm, weight in zip(self._arms, weight_N, strict=True):  # the engine forgets it after a step
+                p.setJointMotorControlArray(arm, joints, p.TORQUE_CONTROL, forces=weight, physicsClientId=c)
+            p.stepSimulation(c)
+
     def read(self) -> None:
         """Take the state from the engine."""
-        p, c = self._p, self._c
-        joints = len(self.scene.robot.joints)
+        # By position, and written at once: keywords and arrays would cost as much as the engine's answers.
+        p, c, joints = self._p, self._c, len(self.scene.robot.joints)
         q: list[float] = []
         qd: list[float] = []
-        width: list[float] = []
+        rest: list[float] = []
         for arm in self._arms:
-            states = p.getJointStates(arm, self._all_joints, physicsClientId=c)
-            angles = [state[0] for state in states]
+            angles, speeds, _, _ = zip(*p.getJointStates(arm, self._all_joints, c), strict=True)
             q += angles[:joints]
-            qd += [state[1] for state in states[:joints]]
-            width.append(sum(angles[joints:]))
-        values = q + qd + width
+            qd += speeds[:joints]
+            rest.append(sum(angles[joints:]))
         for part in self._parts:
-            place, turn = p.getBasePositionAndOrientation(part, physicsClientId=c)
-            linear, angular = p.getBaseVelocity(part, physicsClientId=c)
-            values += place + turn + linear + angular
-        self._block[:] = values
+            for three in (*p.getBasePositionAndOrientation(part, c), *p.getBaseVelocity(part, c)):
+                rest += three
+        self._pack(self._block.data, 0, *q, *qd, *rest)
 
     def pinches(self, arm: int, part: int) -> bool:
         """Whether an arm holds a part: between both fingers, or by suction."""
@@ -311,10 +330,10 @@ class World:
         touch, c, arms = self._p.getContactPoints, self._c, self._arms
         force_N = [0.0] * len(arms)
         for i, arm in enumerate(arms):
-            for point in touch(arm, self._table, physicsClientId=c):
+            for point in touch(arm, self._table, ANY, ANY, c):
                 force_N[i] += point[9]
             for j in range(i):
-                for point in touch(arm, arms[j], physicsClientId=c):
+                for point in touch(arm, arms[j], ANY, ANY, c):
                     force_N[i] += point[9]
                     force_N[j] += point[9]
         return force_N

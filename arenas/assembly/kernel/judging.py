@@ -241,16 +241,36 @@ def progress(
 
 
 @compiled
+def any_lost(part_K13: Floats) -> bool:
+    """Whether a part is where no arm can take it."""
+    for k in range(part_K13.shape[0]):
+        x, y, z = part_K13[k, 0], part_K13[k, 1], part_K13[k, 2]
+        if z < LOST_DEPTH or x * x + y * y > LOST_RADIUS**2:
+            return True
+    return False
+
+
+@compiled
+def all_seated(mate_M: NDArray[np.void], seated_M: Flags) -> bool:
+    """Whether all mates hold that the finished product consists of."""
+    seated = True
+    for m in range(mate_M.shape[0]):
+        seated = seated and (seated_M[m] or not mate_M[m]["last"])
+    return seated
+
+
+@compiled
 def tally(
     mate_M: NDArray[np.void],
+    seated_M: Flags,
     potential_M: Floats,
     part_K13: Floats,
     reach_N3: Floats,
     tool_N44: Floats,
     action_NA: Floats,
-    out_N5: Floats,
+    out_N6: Floats,
 ) -> None:
-    """Distance to the target, squared action, own progress, the team's, and 1 where a part is lost.
+    """Distance to the target, squared action, own progress, the team's, any part lost (0 or 1), all seated.
 
     Without mates progress is 1 - tanh(5 distance); an arm that has a hand in no mate has the team's.
     """
@@ -267,19 +287,16 @@ def tally(
                 own += potential_M[m]
                 hands += 1
         gap = math.sqrt(gap)
-        out_N5[i, 0], out_N5[i, 1] = gap, effort
-        out_N5[i, 2] = own / hands if hands else -1.0
+        out_N6[i, 0], out_N6[i, 1] = gap, effort
+        out_N6[i, 2] = own / hands if hands else -1.0
         if mate_M.shape[0] == 0:
-            out_N5[i, 2] = 1 - math.tanh(5 * gap)
-            team += out_N5[i, 2] / arms
+            out_N6[i, 2] = 1 - math.tanh(5 * gap)
+            team += out_N6[i, 2] / arms
     if mate_M.shape[0] > 0:
         team = potential_M.sum() / mate_M.shape[0]
-    lost = 0.0
-    for k in range(part_K13.shape[0]):
-        x, y, z = part_K13[k, 0], part_K13[k, 1], part_K13[k, 2]
-        if z < LOST_DEPTH or x * x + y * y > LOST_RADIUS**2:
-            lost = 1.0
+    lost = 1.0 if any_lost(part_K13) else 0.0
+    seated = 1.0 if all_seated(mate_M, seated_M) else 0.0
     for i in range(arms):
-        out_N5[i, 3], out_N5[i, 4] = team, lost
-        if out_N5[i, 2] < 0:
-            out_N5[i, 2] = team
+        out_N6[i, 3], out_N6[i, 4], out_N6[i, 5] = team, lost, seated
+        if out_N6[i, 2] < 0:
+            out_N6[i, 2] = team

@@ -23,6 +23,8 @@ EE_SPEED, YAW_SPEED, JOINT_SPEED = 0.6, 3.0, 2.0
 """What 1 means in an action: m/s of the tool, rad/s of its turn, rad/s of a joint."""
 LEASH, YAW_LEASH = 0.06, 0.3
 EE_DELTA, EE_DELTA6, JOINT_VEL, JOINT_DELTA = range(4)
+OPEN_WIDTH = 0.08
+"""How far fingers open, in m; a hand that is told to open less than all but 1 mm grips."""
 
 
 @compiled
@@ -68,8 +70,16 @@ def sense(
     tool_N44: Floats,
     speed_N3: Floats,
     turn_K33: Floats,
-) -> None:
-    """Frames of joints and tools, tools' speeds, parts' rotations."""
+    radius_K: Floats,
+    grips_N: Flags,
+    holds_NK: Flags,
+    near_NK: Flags,
+) -> bool:
+    """Frames of joints and tools, tools' speeds, parts' rotations; whether a hand that grips is near a part.
+
+    `near_NK` says which; until the engine was asked for contacts nobody holds anything.
+    """
+    anything = False
     for i in range(q_NJ.shape[0]):
         follow(q_NJ[i], before_J44, tool_44, base_N44[i], frame_NJ44[i], jacobian_N6J[i], tool_N44[i])
         for a in range(3):
@@ -78,6 +88,14 @@ def sense(
                 speed_N3[i, a] += jacobian_N6J[i, a, j] * qd_NJ[i, j]
     for k in range(part_K13.shape[0]):
         to_matrix(part_K13[k, 3:7], turn_K33[k])
+        for i in range(q_NJ.shape[0]):
+            away = 0.0
+            for a in range(3):
+                away += (tool_N44[i, a, 3] - part_K13[k, a]) ** 2
+            near_NK[i, k] = grips_N[i] and math.sqrt(away) < radius_K[k]
+            anything = anything or near_NK[i, k]
+            holds_NK[i, k] = False
+    return anything
 
 
 @compiled
@@ -147,11 +165,15 @@ def servo(
     high_J: Floats,
     speed_J: Floats,
     qd_NJ: Floats,
+    open_N: Floats,
+    grips_N: Flags,
 ) -> None:
-    """Joint velocities of each arm for its action; zeros for arms that have stopped."""
-    joints = q_NJ.shape[1]
+    """Joint velocities of each arm for its action, zeros where it has stopped, and how far its hand opens."""
+    joints, grip = q_NJ.shape[1], action_NA.shape[1] - 1
     twist_6, rest_J = np.empty(6), np.empty(joints)
     for i in range(q_NJ.shape[0]):
+        open_N[i] = 0.5 * OPEN_WIDTH * (action_NA[i, grip] + 1)
+        grips_N[i] = open_N[i] < OPEN_WIDTH - 0.001
         if not active_N[i]:
             for j in range(joints):
                 qd_NJ[i, j] = 0.0

@@ -177,8 +177,8 @@ def test_an_arm_that_stopped_is_an_obstacle(drop: bool) -> None:
     arena.cell.action_NA[1, :-1] = 0  # the other one stays where it is
     for _ in range(20):
         arena.cell.act()
+        arena.cell.conclude(arena.stage_number, 0.5)
     assert np.abs(arena.cell.world.q_NJ[0] - before).max() < 0.01
-    arena.cell.conclude(arena.stage_number, 0.5)
     assert arena.cell.holds_NK[0, 0] == (not drop)
     assert part_of(arena, arena.cell.observation_NO[1], "other_0.active") == 0
     arena.close()
