@@ -3,9 +3,9 @@
 python tests/bench/assembly.py [--quick] [--json] [--only PART ...] [--matches N]
 
 A bar in percent is that of the arena's data sheet; "at least" is what theirs means there. Speeds are beside
-the engine's own steps, timed inside the same run. panda-gym is measured where it is installed. Rows are told
-as they come. The whole takes some four minutes; `--only scripted controls oversize --matches 50` takes far
-longer.
+the engine's own steps, timed inside the same run. panda-gym is measured where `make peers` installed it (extra
+`bench`). Rows are told as they come. The whole takes some four minutes; `--only scripted controls oversize
+--matches 50` takes far longer.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def scaling(seconds: float) -> Iterator[Row]:
 def beside_panda_gym(steps: int) -> Iterator[Row]:
     """One Panda that picks up a block: panda-gym's own pace, and ours with as many of the engine's steps."""
     if importlib.util.find_spec("panda_gym") is None:
-        yield Row("1 Panda, pick and place", "panda-gym is not installed", None, None, "engine steps/s")
+        yield Row("1 Panda, pick and place", "panda-gym is not installed", None, None, "engine steps/s (CPU)")
         return
     import gymnasium
     import panda_gym  # noqa: F401  # registers its environments
@@ -268,11 +268,11 @@ def beside_panda_gym(steps: int) -> Iterator[Row]:
         env = gymnasium.make(name)
         env.reset(seed=0)
         action = [env.action_space.sample() for _ in range(steps)]
-        start = time.perf_counter()
+        start = time.process_time()
         for chosen in action:
             if any(env.step(chosen)[2:4]):
                 env.reset()
-        spent = time.perf_counter() - start
+        spent = time.process_time() - start
         env.close()
         return 20 * steps / spent  # its 20 steps of the engine for an action
 
@@ -280,12 +280,12 @@ def beside_panda_gym(steps: int) -> Iterator[Row]:
         arena = Assembly(**preset(name, arms=1, substeps=24))
         arena.reset(seed=0)
         moves = random_moves(arena, steps, 0)
-        start = time.perf_counter()
+        start = time.process_time()
         for move in moves:
             arena.step(move)
             if not arena.agents:
                 arena.reset()
-        spent = time.perf_counter() - start
+        spent = time.process_time() - start
         arena.close()
         return 24 * steps / spent
 
@@ -294,7 +294,7 @@ def beside_panda_gym(steps: int) -> Iterator[Row]:
         ("1 Panda, block, resets included", "lift", "PandaPickAndPlace-v3"),
     ):
         found = in_turns(3, functools.partial(theirs, peer), functools.partial(ours, name))
-        yield Row(work, f"panda-gym {peer}", found[0], found[1], "engine steps/s")
+        yield Row(work, f"panda-gym {peer}", found[0], found[1], "engine steps/s (CPU)")
 
 
 def main() -> None:
