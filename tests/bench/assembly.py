@@ -3,9 +3,9 @@
 python tests/bench/assembly.py [--quick] [--json] [--only PART ...] [--matches N]
 
 A bar in percent is that of the arena's data sheet; "at least" is what theirs means there. Speeds are beside
-the engine's own steps, timed inside the same run. panda-gym is measured where `make peers` installed it (extra
-`bench`). Rows are told as they come. The whole takes some four minutes; `--only scripted controls oversize
---matches 50` takes far longer.
+the engine's own steps, timed inside the same run. panda-gym is measured where `make peers` installed it. Rows
+are told as they come. The whole takes some four minutes; `--only scripted controls oversize --matches 50`
+takes far longer.
 """
 
 from __future__ import annotations
