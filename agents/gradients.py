@@ -5,14 +5,25 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from agents.adam import Adam
+
+EXPLODED = 1e8
+"""Losses and gradients of rewards of size 1 beyond it are no longer those of learning: usual are 1 to 1e3."""
+
+
+def exploded(numbers: NDArray[np.floating] | Sequence[float], reward: float = 1.0) -> bool:
+    """Whether any is not finite or beyond EXPLODED; losses may go with the square of the greatest reward."""
+    within = np.isfinite(numbers) & (np.abs(numbers) <= EXPLODED * max(1.0, reward) ** 2)
+    return not within.all()
 
 
 def clip_by_model(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:

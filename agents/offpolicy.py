@@ -18,7 +18,7 @@ from agents.devices import PATTERN, device_of, to_array, to_tensor
 from agents.distributions import ActionHeads
 from agents.features import feature_size, features
 from agents.frozen import write_policy
-from agents.gradients import held_still
+from agents.gradients import EXPLODED, exploded, held_still
 from agents.images import pictures_of
 from agents.netpolicy import Architecture, NetPolicy
 from agents.normalise import RunningMoments
@@ -97,6 +97,7 @@ class OffPolicy:
         self.roles = [spec.role(name) for name in roles] if roles else list(spec.roles)
         self.decisions = self.updates = self.steps = self._owed = 0
         self._device = device_of(settings.device, f"{self.name} on {spec.arena}")
+        self._greatest_reward = 1.0
         self._random = np.random.default_rng(seed)
         self._generator = torch.Generator().manual_seed(seed % 2**63)
         for role in self.roles:
@@ -125,7 +126,8 @@ class OffPolicy:
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """Put fragments into the replay and learn from it; returns means of the figures of its updates.
 
-        DivergenceError where a loss or gradient is not finite; the weights are then those before the update.
+        DivergenceError where a loss or gradient is not finite, or has exploded; the policy is then that
+        before the update.
         """
         *_, metrics = self.updating(fragments)
         return metrics
@@ -138,6 +140,7 @@ class OffPolicy:
             if s.normalise:
                 moments.update(features(fragment.role, fragment.observation)[fragment.valid_TR.ravel()])
             self.decisions += fragment.decisions
+            self._heed(fragment.reward_TR)
         written, teaches = self.store.add(fragments)
         self.sampler.add(written, teaches)
         fresh = int(teaches.sum())
@@ -237,16 +240,20 @@ class OffPolicy:
             optimiser.step()
 
     def _check(self, figures: Tensor) -> list[float]:
-        """The figures of an update as numbers; DivergenceError where they are none."""
+        """The figures of an update as numbers; DivergenceError where they are none, or beyond all rewards."""
         numbers: list[float] = to_array(figures).tolist()
-        if not np.isfinite(numbers).all():
+        if exploded(numbers, self._greatest_reward):
             raise DivergenceError(
                 f"{self.name} on {self.spec.arena}, update {self.updates}",
                 got=str(numbers),
-                expected="finite losses and gradients",
+                expected=f"finite losses and gradients, at most {EXPLODED:g} of the greatest reward's square",
                 remedy="Lower lr, or look for extreme rewards or observations.",
             )
         return numbers
+
+    def _heed(self, reward: NDArray[np.float32]) -> None:
+        """Values may be as large as rewards make them."""
+        self._greatest_reward = max(self._greatest_reward, float(np.abs(reward).max(initial=0.0)))
 
     def _refused(self, got: str, expected: str, instead: str) -> SpecError:
         return SpecError(
@@ -298,6 +305,7 @@ class OffPolicy:
             own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
             if own:
                 part.load(own)
+        self._heed(self.store.reward_CN[: self.store.size])
         self._anneal()
 
     def _identity(self) -> dict[str, Any]:

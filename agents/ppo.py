@@ -22,7 +22,7 @@ from agents.adam import Adam
 from agents.devices import device_of, to_array, to_tensor
 from agents.distributions import evaluate
 from agents.frozen import write_policy
-from agents.gradients import clip_by_model, held_still
+from agents.gradients import EXPLODED, clip_by_model, exploded, held_still
 from agents.images import pictures_of
 from agents.minibatches import minibatches
 from agents.netpolicy import Architecture, NetPolicy
@@ -99,8 +99,8 @@ class PPO:
     def update(self, fragments: Sequence[Fragment]) -> dict[str, float]:
         """Learn from fragments of its roles; returns means of FIGURES and more, by role if it has several.
 
-        Raises DivergenceError where a loss or gradient is not finite; the weights are then those before the
-        minibatch.
+        Raises DivergenceError where a loss or gradient is not finite, or has exploded; the weights are then
+        those before the minibatch.
         """
         *_, metrics = self.updating(fragments)
         return metrics
@@ -224,11 +224,11 @@ class PPO:
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
         norm = clip_by_model(part.parameters(), self.settings.max_grad_norm).sum()
         figures = torch.cat([figures, norm.view(1)]) / models
-        if not np.isfinite(numbers := to_array(figures)).all():
+        if exploded(numbers := to_array(figures)):
             raise DivergenceError(
                 f"ppo on {self.spec.arena}, role {part.role.name}, update {self.updates}",
                 got=str(dict(zip(FIGURES, numbers.tolist(), strict=True))),
-                expected="finite losses and gradients",
+                expected=f"finite losses and gradients, at most {EXPLODED:g}",
                 remedy="Lower lr, or look for extreme rewards or observations.",
             )
         self._optimiser.step()

@@ -96,4 +96,4 @@ class LedgerError(MarlError):
 
 
 class DivergenceError(MarlError):
-    """A learner whose loss or weights are no longer finite; the last good checkpoint stays."""
+    """A learner whose loss is no longer finite, or beyond all bounds; the last good checkpoint stays."""

@@ -269,6 +269,20 @@ def test_numbers_that_are_not_finite_are_refused(poison: str) -> None:
     assert_same(before, weights_of(learner))
 
 
+def test_what_explodes_is_stopped_while_it_is_finite() -> None:
+    """A step size far too large: DivergenceError though all is finite, with weights as before."""
+    learner = learner_of(spec_of(role_of()), lr=1e9, epochs=2, minibatch=10_000)
+    rng = np.random.default_rng(0)
+    steps = learner.updating(fragments_of(learner, rng))
+    next(steps)
+    before = weights_of(learner)
+    with pytest.raises(DivergenceError, match="at most 1e") as told:
+        next(steps)
+    assert "nan" not in told.value.got
+    assert "inf" not in told.value.got
+    assert_same(before, weights_of(learner))
+
+
 def test_a_central_critic_needs_a_state() -> None:
     """One clear error where the arena has none."""
     with pytest.raises(SpecError, match="an arena with a state"):

@@ -95,6 +95,29 @@ def test_what_is_read_is_what_happened(n: int) -> None:
             assert batch.next_present_BN[i, seat]
 
 
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("n", [1, 3])
+def test_states_are_those_of_the_step(n: int, *, joint: bool) -> None:
+    """Of the decision, and of its true successor: at a cut the state seen there, not the next match's."""
+    role, fragment = material(2, length=8)
+    cuts, shape = fragment.cuts, fragment.valid_TR.shape
+    copy, step = np.broadcast_to(fragment.copy_R, shape), np.indices(shape)[0]
+    one, cut = np.ones(shape), np.ones(len(cuts.row_C))
+    fragment.state_TRS = np.stack([copy, step, one, 0 * one], -1).astype(np.float32)
+    at_cut = [fragment.copy_R[cuts.row_C], cuts.time_C + 1, 0 * cut, cut]
+    cuts.state_CS = np.stack(at_cut, -1).astype(np.float32)
+    store = Store([role], 300, 4, GAMMA, n, joint=joint)
+    written, teaches = store.add([fragment])
+    batch = store.read(written[teaches], np.ones(int(teaches.sum()), np.float32))
+    goes_on = (batch.discount_BN > 0).any(1)
+    now, later = batch.state_BS[goes_on], batch.next_state_BS[goes_on]
+    decisions = np.round(np.log(batch.discount_BN.max(1)[goes_on]) / np.log(GAMMA))
+    assert (batch.state_BS[:, 2] == 1).all()
+    assert (later[:, 0] == now[:, 0]).all()
+    assert (later[:, 1] == now[:, 1] + decisions).all()
+    assert 0 < later[:, 3].sum() < len(later), "some are cut, some go on"
+
+
 def test_a_joint_store_shows_one_successor() -> None:
     """Who goes on is seen at one and the same slot, together; a seat that has terminated is not there."""
     role, fragment = material(3, length=8)

@@ -65,6 +65,18 @@ def test_a_time_limit_ends_no_value(name: str, kind: dict[str, Any]) -> None:
     assert values == pytest.approx(10.0, abs=0.3)
 
 
+@pytest.mark.parametrize("name", ["vdn", "qmix"])
+def test_a_time_limit_ends_no_value_of_a_team(name: str) -> None:
+    """The same of two seats: the team's value is 10, and what QMIX makes of the state is that of the cut."""
+    settings = {**QUICK, "gamma": 0.9, "normalise": False, "anneal_steps": 4000, "lr_end": 0.02}
+    practice = Practice(f"{TOYS}:Tickers", 0, settings, learner=name, copies=8)
+    practice.run(50)
+    values, batch = learned_values(practice)
+    with torch.no_grad():
+        found = practice.learner._mixer(torch.from_numpy(values), torch.from_numpy(batch.state_BS))
+    assert found.numpy() == pytest.approx(10.0, abs=0.3)
+
+
 @pytest.mark.parametrize(("name", "kind"), [*KINDS, ("vdn", {"team": "all"})], ids=str)
 def test_seats_that_leave_early_keep_their_last_reward(name: str, kind: dict[str, Any]) -> None:
     """Q = gamma^k x the last reward, k steps before each seat's own end, though the match goes on."""

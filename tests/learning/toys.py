@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Ticker(Arena):
     """One state, reward 1, truncated every 10 steps: V = 1 / (1 - gamma), whatever the time limit."""
 
-    seats = ("clock_0",)
+    seats: tuple[str, ...] = ("clock_0",)
     observation = spaces.Box(0, 1, (1,), np.float32)
     action = spaces.Discrete(2)
     max_steps = 10
@@ -34,6 +34,17 @@ class Ticker(Arena):
     def advance(self, actions: Mapping[str, Any]) -> Step:
         """One point."""
         return Step(reward=1.0)
+
+
+class Tickers(Ticker):
+    """Two seats of one team with a state, else as `Ticker`."""
+
+    seats = ("clock_0", "clock_1")
+    teams: Mapping[str, tuple[str, ...]] | None = {"team": ("clock_0", "clock_1")}
+
+    def state(self) -> NDArray[np.float32]:
+        """Always the same."""
+        return np.array([1.0, 0.5], np.float32)
 
 
 class RecallOptions(Options):
