@@ -62,7 +62,12 @@ class AssemblyOptions(Options):
     iterations: int = Field(
         50, ge=10, le=200, description="Iterations of the engine's solver; fewer are faster and softer."
     )
-    effort: float = Field(1.0, gt=0, le=1, description="Share of the arms' force that motors may use.")
+    effort: float = Field(
+        1.0,
+        ge=0.3,
+        le=1,
+        description="Share of the arms' force that motors may use; below 1 their own weight is borne.",
+    )
     max_steps: int | None = Field(None, ge=1, description="Time limit in actions; default: the stage's.")
     fault_rate: float = Field(
         0.0, ge=0, le=1, description="Chance of a match that one of its arms stops for good at a random step."
@@ -81,7 +86,7 @@ class AssemblyOptions(Options):
         0.0,
         ge=0,
         le=1,
-        description="Chance that a match begins near its end: earlier mates done, the part above its goal.",
+        description="Chance that a match begins near its end: earlier mates done, the part in the hand.",
     )
     near: float | None = Field(
         None,
@@ -103,8 +108,10 @@ class AssemblyOptions(Options):
             raise ValueError("reward and observation classic are for stage reach")
         if self.leave_on_done and self.stage != "reach":
             raise ValueError("leave_on_done is for stage reach")
-        if self.near is not None and self.stage == "reach":
-            raise ValueError("near is for stages with parts to grasp")
+        if (self.near is not None or self.reverse > 0) and self.stage == "reach":
+            raise ValueError("near and reverse are for stages with parts to grasp")
+        if self.stage != "product" and self.product != type(self).model_fields["product"].default:
+            raise ValueError(f"product = {self.product!r} is for stage product")
         return self
 
 

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from arenas.assembly.options import AssemblyOptions
     from arenas.assembly.plan import Plan
     from arenas.assembly.product import Product
+    from arenas.assembly.world import Body
 
     Floats = NDArray[np.float64]
 
 POSTURE_NOISE = 0.03
 """Joint angles at the start are drawn from so much on either side of home, in rad."""
 OPEN = 0.08
-ABOVE_GOAL = 0.04
+ABOVE_GOAL, ABOVE_RIM, ASIDE = 0.04, 0.02, 0.03
+"""In reverse a part begins at least so far above its goal, above what it goes into, and beside both (m).
+
+Let go of at once it must not fall into its place.
+"""
 DOWN_33 = np.diag([1.0, -1.0, -1.0])
 
 
@@ -57,12 +62,12 @@ def draw_start(
         _approach(cell, plan, options.near, q_NJ, pose_K7, rng)
         cell.begin(q_NJ, width_N, pose_K7)
     if rng.random() < options.reverse:
-        _near_end(cell, plan, q_NJ, pose_K7, int(rng.integers(len(plan.mate_M))))
+        _near_end(cell, plan, q_NJ, pose_K7, rng)
 
 
-def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, mate: int) -> None:
-    """Do the mates before one, and put that one's part into the hands, above its goal."""
-    width_N = np.full(len(q_NJ), OPEN)
+def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, rng: np.random.Generator) -> None:
+    """Do the mates before one that is drawn, and put that one's part into the hands, near its goal."""
+    mate, width_N = int(rng.integers(len(plan.mate_M))), np.full(len(q_NJ), OPEN)
     for m in range(mate + 1):
         cell.conclude(0, 0.0)
         x, y, z, yaw = cell.goal_M4[m].tolist()
@@ -72,12 +77,31 @@ def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, mate: int) 
             _take(cell, plan, m, q_NJ, width_N, pose_K7[part], held=bool(plan.mate_M["keep"][m]))
         cell.begin(q_NJ, width_N, pose_K7)
     part = int(plan.mate_M["part"][mate])
-    pose_K7[part, 2] += ABOVE_GOAL
+    pose_K7[part, 2] = _height(cell, plan, mate, pose_K7)
+    angle = rng.uniform(-math.pi, math.pi)
+    aside = max(ASIDE, 1.5 * float(plan.mate_M["xy"][mate]))
+    pose_K7[part, :2] += aside * math.cos(angle), aside * math.sin(angle)
     for arm in np.flatnonzero(cell_hands(plan, part)).tolist():
         q_NJ[arm], width_N[arm] = cell.home_J, OPEN
     _take(cell, plan, mate, q_NJ, width_N, pose_K7[part], held=True)
     cell.begin(q_NJ, width_N, pose_K7)
     cell.done_M[:mate] = True
+
+
+def _height(cell: Cell, plan: Plan, mate: int, pose_K7: Floats) -> float:
+    """How high a part begins that is at its goal: above what it goes into, below where it is lifted to."""
+    row = plan.mate_M[mate]
+    goal, bodies = float(pose_K7[int(row["part"]), 2]), cell.world.scene.bodies
+    foot = min(centre[2] - half[2] for half, centre in bodies[int(row["part"])].boxes)
+    if row["above"] > 0:
+        return max(float(row["above"]) - ABOVE_GOAL, -foot)
+    onto = plan.joint_I["onto"][row["first"] : row["first"] + row["joints"]]
+    rims = [
+        float(pose_K7[k, 2]) + centre[2] + half[2] + ABOVE_RIM - foot
+        for k in onto[onto >= 0].tolist()
+        for half, centre in bodies[k].boxes
+    ]
+    return max(goal + ABOVE_GOAL, goal + 2 * float(row["z"]), *rims)
 
 
 def _approach(
@@ -110,12 +134,29 @@ def _take(
     body = cell.world.scene.bodies[int(row["part"])]
     for arm in np.flatnonzero(row["hand"]).tolist():
         q_NJ[arm], across = _above(cell, row, arm, pose_7, 0.0)
-        x, y = row["grasp"][arm][:2].tolist()
-        width_N[arm] = 2 * min(
-            abs(math.cos(across)) * half[0] + abs(math.sin(across)) * half[1]
-            for half, centre in body.boxes
-            if abs(x - centre[0]) <= half[0] and abs(y - centre[1]) <= half[1]
-        )
+        width_N[arm] = _width(body, row["grasp"][arm][:3].tolist(), across)
+
+
+def _width(body: Body, grasp_3: list[float], across: float) -> float:
+    """How far fingers are open that close on a part: they pass all of it that reaches as high as the grasp.
+
+    Half of it is the outermost wall, along the closing axis, that open fingers can be beyond.
+    """
+    way, widest = (math.cos(across), math.sin(across)), 0.0
+    for half, centre in body.boxes:
+        if centre[2] + half[2] < grasp_3[2] - 1e-9:
+            continue
+        first, last = -math.inf, math.inf
+        for a in range(2):
+            off = centre[a] - grasp_3[a]
+            if abs(way[a]) > 1e-6:
+                ends = sorted(((off - half[a]) / way[a], (off + half[a]) / way[a]))
+                first, last = max(first, ends[0]), min(last, ends[1])
+            elif abs(off) > half[a]:
+                last = -math.inf
+        if first <= last:
+            widest = max([widest, *(wall for wall in (abs(first), abs(last)) if wall <= OPEN / 2)])
+    return 2 * widest or OPEN
 
 
 def _above(

@@ -98,6 +98,9 @@ def test_without_the_engine_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"stage": "lift", "parts": 1}, "2 parts"),
         ({"stage": "insert", "clearance": 0.02, "reward": "classic"}, "reach"),
         ({"stage": "reach", "near": 0.5}, "parts to grasp"),
+        ({"stage": "reach", "reverse": 0.5}, "parts to grasp"),
+        ({"stage": "lift", "product": "table"}, "stage product"),
+        ({"stage": "insert", "effort": 0.2}, "0.3"),
     ],
     ids=str,
 )

@@ -229,15 +229,6 @@ def test_a_collision_may_end_the_match() -> None:
         arena.close()
 
 
-@pytest.mark.parametrize("name", ["lift", "stack", "insert", "insert_held", "bridge"])
-def test_reverse_starts_are_near_the_end(name: str) -> None:
-    """Matches that begin in reverse have the part in the hand above its goal, and end sooner."""
-    forward = np.mean([outcome.steps for outcome in matches("scripted", preset(name), range(2))])
-    found = list(matches("scripted", preset(name, reverse=1.0), range(4)))
-    assert sum(outcome.success for outcome in found) >= 3
-    assert np.mean([outcome.steps for outcome in found if outcome.success]) < forward
-
-
 def touching(world: World) -> bool:
     """Whether an arm above its foot is in the table, a part or another arm; forces are known after a step."""
     arms = world._arms
