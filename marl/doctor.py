@@ -22,13 +22,28 @@ from marl.memory import available_bytes
 
 PACKAGES = ("marl", "arenas", "agents", "league")
 OLDEST_PYTHON = (3, 11)
-# Extra -> the package that it brings, and what stays out without it.
+# Extra of pyproject.toml -> what is imported of it, and what stays out without it.
 EXTRAS = {
-    "torch": ("torch", "learners stay out; scripted and external agents work"),
-    "physics": ("pybullet", "the assembly arena stays out (wheels exist for Python 3.11 only)"),
-    "supersuit": ("supersuit", "SuperSuit wrappers around third-party arenas stay out"),
-    "data": ("bokeh_sampledata", "real daily prices stay out; synthetic fundamentals work"),
-    "web": ("fastapi", "the dashboard stays out; report.html works"),
+    "torch": (("torch",), "learners stay out; scripted and external agents work"),
+    "physics": (("pybullet",), "the assembly arena stays out (wheels exist for Python 3.11 only)"),
+    "video": (("imageio", "imageio_ffmpeg"), "films of the assembly arena stay out"),
+    "solver": (("ortools",), "crews that plan a construction site exactly stay out"),
+    "supersuit": (("supersuit",), "SuperSuit wrappers around third-party arenas stay out"),
+    "data": (
+        ("bokeh_sampledata", "vega_datasets"),
+        "real daily prices and weather stay out; synthetic fundamentals and skies work",
+    ),
+    "onnx": (("onnx", "onnxruntime"), "`marl export` stays out"),
+    "parquet": (("pyarrow",), "prices of your own as Parquet stay out; CSV works"),
+    "postgres": (("psycopg",), "ledgers in PostgreSQL stay out; SQLite works"),
+    "tensorboard": (("tensorboardX",), "the sink `tensorboard` stays out; metrics.jsonl works"),
+    "wandb": (("wandb",), "the sink `wandb` stays out; metrics.jsonl works"),
+    "mlflow": (("mlflow", "alembic"), "the sink `mlflow` stays out; metrics.jsonl works"),
+    "web": (("fastapi", "uvicorn"), "nothing yet: the dashboard is to come; report.html works"),
+    "test": (("pytest", "hypothesis", "mpe2", "pygame"), "this project's own tests stay out"),
+    "bench": (("Box2D", "pyorderbook", "stable_baselines3"), "benchmarks leave peers out"),
+    "bars": (("gym_anytrading", "gym_trading_env"), "benchmarks leave peers of trading on bars out"),
+    "oracles": (("choix", "cvxpy", "nashpy", "pyspiel"), "tests leave out other people's solvers"),
 }
 NEEDED_SHM_BYTES = 256 * 2**20
 LONGEST_SOCKET_PATH = 100
@@ -120,14 +135,15 @@ def _folder(name: str) -> Path | None:
 
 
 def check_extra(extra: str) -> Check:
-    """The package of an extra can be found (it is not loaded)."""
-    package, without = EXTRAS[extra]
-    if importlib.util.find_spec(package) is not None:
-        return Check(f"extra {extra}", ok=True, detail=f"{package} is installed", required=False)
+    """The packages of an extra can be found (they are not loaded)."""
+    packages, without = EXTRAS[extra]
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if not missing:
+        return Check(f"extra {extra}", ok=True, detail=f"{', '.join(packages)} found", required=False)
     return Check(
         f"extra {extra}",
         ok=False,
-        detail=f"{package} is not installed: {without}",
+        detail=f"without {', '.join(missing)}: {without}",
         remedy=f"pip install 'marl-league[{extra}]'",
         required=False,
     )

@@ -50,6 +50,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: packages, extras, shared memory, sockets, encryption, folders."""
+    from rich.markup import escape
+
     from marl.doctor import examine
 
     checks = examine(folder)
@@ -58,8 +60,8 @@ def doctor(
     else:
         for check in checks:
             mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]" if check.required else "[yellow]--  [/]"
-            remedy = "" if check.ok else check.remedy
-            console().print(f"{mark} {check.name}: {check.detail} {remedy}".rstrip(), highlight=False)
+            told = escape(f"{check.name}: {check.detail} {'' if check.ok else check.remedy}".rstrip())
+            console().print(f"{mark} {told}", highlight=False, soft_wrap=True)
     if any(check.required and not check.ok for check in checks):
         raise typer.Exit(FAILED)
 

@@ -317,15 +317,13 @@ class Fleet:
         peer.failures += 1
         if not self._open or peer.failures >= TRIES:
             times = (
-                f"ended {peer.failures} times without completing a step"
-                if self._open
-                else "ended while starting"
+                f"ended {peer.failures} times without completing a step" if self._open else "did not start"
             )
             self.refusal = HostError(
                 f"{self.plan.ref.arena}: {peer}",
                 got=f"a process that {times} ({why})",
                 expected="a host that stays",
-                remedy="Run with --hosts 0 to see the arena's own error.",
+                remedy=peer.link.advice,
             )
             raise self.refusal from cause
         LOG.warning("%s (incarnation %d) is replaced: %s", peer, peer.incarnation, why)

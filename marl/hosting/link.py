@@ -114,6 +114,9 @@ class Program:
 class HostProcess(Program):
     """A host on this machine, started for one pool; `fd` is the shared memory that it inherits (-1: none)."""
 
+    advice = "Run with --hosts 0 to see the arena's own error."
+    """What to do where it does not start."""
+
     def __init__(self, incarnation: int, fd: int) -> None:
         # The host makes the folder, for this user only, and removes it as soon as it hears from us.
         name = f"{_FOLDER}{os.getpid()}-{secrets.token_hex(4)}"
@@ -132,6 +135,12 @@ class HostProcess(Program):
 
 class RemoteHost:
     """A slot of `marl host`, by its address; whoever runs it there starts and ends the process behind it."""
+
+    advice = (
+        "Look into the log of `marl host` there. Where it says nothing: does it run, and at this port? "
+        "Does something else listen there, or a firewall stop it? Have both keys of one set, or neither?"
+    )
+    """What to do where it does not start."""
 
     def __init__(self, address: str) -> None:
         self.endpoint = resolved(address)

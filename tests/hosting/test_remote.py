@@ -81,6 +81,16 @@ def test_other_keys_are_refused_at_once(tmp_path: Path, halves: tuple[Path, Path
             Driver(pool).step()
 
 
+def test_something_else_at_a_port_is_told() -> None:
+    """A port where no host of ours answers is given up, and the error names what it can be."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = f"tcp://127.0.0.1:{stranger.getsockname()[1]}"
+        with pytest.raises(
+            HostError, match=r"no start within 0\.5 s.*`marl host` there.*something else listen"
+        ):
+            HostPool(counter(), hosts=[address], copies=2, groups=1, start_timeout_s=0.5)
+
+
 def test_a_remote_host_that_dies_is_replaced() -> None:
     """The slot's keeper starts a new process; the pool greets it, and the copies are lost once."""
     with (

@@ -6,6 +6,7 @@ import importlib.util
 import socket
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_shadowed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     check = doctor.check_packages()
     assert not check.ok
     assert f"{stranger} shadows" in check.detail
+
+
+def test_every_extra_is_looked_at(root: Path) -> None:
+    """All extras that pyproject.toml declares, and no others."""
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert sorted(doctor.EXTRAS) == sorted(declared)
 
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:

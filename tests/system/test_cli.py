@@ -127,7 +127,9 @@ def test_doctor(cli: Cli) -> None:
     """`marl doctor` examines this machine."""
     checks = _json(cli("doctor", "--json"))
     assert {"name", "ok", "detail", "remedy", "required"} <= checks[0].keys()
-    assert checks[0]["name"] in cli("doctor").out
+    told = cli("doctor").out
+    assert checks[0]["name"] in told
+    assert all(check["remedy"] in told for check in checks)  # "[extra]" is no markup
 
 
 @COMPILES
