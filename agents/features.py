@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def leaf_size(leaf: Leaf) -> int:
 
 
 def _part(leaf: Leaf, array: NDArray[Any]) -> NDArray[np.float32]:
-    rows = array.reshape(-1, leaf.size)
+    # counted, as -1 says nothing of leaves without a number: a seat may see nothing
+    rows = array.reshape(math.prod(array.shape[: array.ndim - len(leaf.shape)]), leaf.size)
     if leaf.choices:
         hot = [(rows[:, i : i + 1] == np.arange(size)) for i, size in enumerate(leaf.choices)]
         return np.concatenate(hot, axis=1).astype(np.float32)

@@ -120,7 +120,7 @@ class _Graph:
     def _leaf(self, number: int, leaf: Leaf) -> str:
         kind = helper.np_dtype_to_tensor_dtype(leaf.numpy_dtype)
         raw = self._input(f"{OBSERVATION}.{number}", kind, *leaf.shape)
-        rows = self._reshape(raw, (leaf.size,))
+        rows = self._do("Flatten", raw, axis=1)
         if leaf.choices:
             whole = self._do("Cast", rows, to=TensorProto.INT64)
             hot = [

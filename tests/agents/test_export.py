@@ -61,6 +61,15 @@ def test_onnxruntime_plays_what_the_policy_plays(kind: dict[str, Any], action: s
         np.testing.assert_allclose(outputs["next_memory"], expected.memory_RM, atol=1e-5)
 
 
+@pytest.mark.parametrize("learner", ["ppo", "dqn", "maddpg"])
+def test_a_seat_that_sees_nothing_is_exported(learner: str, tmp_path: Path) -> None:
+    """The exporter itself compares graph and policy."""
+    kind = learner_class(learner)
+    spec = spec_of(role_of(features=0))
+    made = kind(spec, kind.Settings(hidden=(8, 8)), 0).snapshot(tmp_path, LINEAGE)
+    assert export.export(made, tmp_path / "onnx")
+
+
 @pytest.mark.parametrize(
     ("learner", "action", "settings"),
     [

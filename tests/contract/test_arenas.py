@@ -14,6 +14,8 @@ TOYS = "tests.contract.toys:"
 STRAINED = {
     "early leavers": ArenaRef(f"{TOYS}Leavers"),
     "two roles, dict, image": ArenaRef(f"{TOYS}TwoRoles"),
+    "roles, masks, an early leaver": ArenaRef(f"{TOYS}Diggers"),
+    "nothing to see": ArenaRef(f"{TOYS}Blind"),
     "absent seats": ArenaRef(f"{TOYS}Stages", {"active": 2}),
     "options within capacities": ArenaRef(
         f"{TOYS}Stages", {"active": 2, "length": 2}, {"seats": 4, "length": 9}

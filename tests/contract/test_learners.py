@@ -31,6 +31,7 @@ ARENAS = {
     "identity": ArenaRef("arenas.identity:Identity", {"seats": 2}),
     "early leavers": ArenaRef("tests.contract.toys:Leavers"),
     "two roles": ArenaRef("tests.contract.toys:TwoRoles"),
+    "roles, leaves of observations, masks, an early leaver": ArenaRef("tests.contract.toys:Diggers"),
     "turns with masks": ArenaRef("tests.contract.toys:Nim", {"players": 3}),
     "masks of pairs": ArenaRef("tests.contract.toys:Pairs"),
     "images": ArenaRef("tests.learning.toys:Lookout"),
@@ -41,6 +42,7 @@ SOON: Mapping[str, Any] = {"warmup": 32, "every": 16, "batch": 32, "capacity": 5
 """Settings with which learners from replay learn within a few steps."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ppo": {},
+    "mappo": {},
     "dqn": SOON,
     "vdn": {**SOON, "team": "all"},
     "qmix": {**SOON, "team": "all"},
@@ -54,6 +56,7 @@ REFUSED: Mapping[tuple[str, str], str] = {
     **{(name, "two roles"): "expected Discrete" for name in VALUES},
     **{(name, "two roles"): "expected boxes with bounds" for name in ("maddpg", "matd3", "iddpg")},
     **{(name, "turns with masks"): "got seats that take turns" for name in CENTRAL},
+    ("mappo", "turns with masks"): "`state_space`",
 }
 """What does not support what: docs/reference/learners.md has the same table."""
 
@@ -80,6 +83,15 @@ def test_our_learners_keep_the_contract(name: str, arena: str) -> None:
             check_learner(learner, ARENAS[arena], settings=settings)
         return
     check_learner(learner, ARENAS[arena], settings=settings, load_snapshot=load_snapshot)
+
+
+@pytest.mark.parametrize("name", ["ppo", "dqn", "maddpg"])
+def test_a_seat_may_see_nothing(name: str) -> None:
+    """A box without a number is an observation, as in games that are played once."""
+    learner, settings = ours(name, {})
+    check_learner(
+        learner, "tests.contract.toys:Blind", settings=settings, load_snapshot=load_snapshot, steps=8
+    )
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,78 @@ class TwoRoles(Arena):
         return Step(reward={"scout_0": pushed, "scout_1": pushed, "runner_0": -pushed})
 
 
+class Diggers(Arena):
+    """Scouts and a digger that see, choose and leave in ways of their own: all strains at once, all Discrete.
+
+    1 for choosing what is best, which each is shown and never masked; `scout_1` leaves after step 3.
+    """
+
+    seats = ("scout_0", "scout_1", "digger_0")
+    observation = {  # noqa: RUF012  # declared once, as authors do
+        "scout": spaces.Dict({"card": spaces.Discrete(3), "place": spaces.Box(-1, 1, (2,), np.float32)}),
+        "digger": spaces.Tuple((spaces.Box(-5, 5, (5,), np.float32), spaces.MultiBinary(2))),
+    }
+    action = {"scout": spaces.Discrete(4), "digger": spaces.Discrete(2)}  # noqa: RUF012  # see above
+    max_steps = 6
+
+    def setup(self, rng: np.random.Generator) -> None:
+        self.rng, self.clock = rng, 0
+        self._draw()
+
+    def observe(self, seat: str) -> object:
+        best = self.best[seat]
+        if seat == "digger_0":
+            return np.full(5, self.clock - 1, np.float32), np.array([best, 1 - best], np.int8)
+        return {"card": best, "place": self.place[seat]}
+
+    def mask(self, seat: str) -> NDArray[np.bool_]:
+        return self.legal[seat]
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        assert all(self.legal[seat][action] for seat, action in actions.items())
+        self.clock += 1
+        reward = {seat: float(action == self.best[seat]) for seat, action in actions.items()}
+        self._draw()
+        return Step(
+            reward=reward, terminated={seat: seat == "scout_1" and self.clock == 3 for seat in actions}
+        )
+
+    def state(self) -> NDArray[np.float32]:
+        return np.array([self.clock, *self.best.values()], np.float32)
+
+    def _draw(self) -> None:
+        choices = {"scout_0": 4, "scout_1": 4, "digger_0": 2}
+        self.best = {seat: int(self.rng.integers(min(3, count))) for seat, count in choices.items()}
+        self.place = {seat: self.rng.uniform(-1, 1, 2).astype(np.float32) for seat in choices}
+        self.legal = {}
+        for seat, count in choices.items():
+            legal = self.rng.random(count) < 0.7
+            legal[3:], legal[self.best[seat]] = False, True
+            self.legal[seat] = legal
+
+
+class Blind(Arena):
+    """Two seats that see nothing: a box without a number is a legal observation. 1 for choosing 1."""
+
+    seats = ("mole_0", "mole_1")
+    observation = spaces.Box(0, 1, (0,), np.float32)
+    action = spaces.Discrete(2)
+    max_steps = 4
+    seeded = False
+
+    def setup(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        return np.zeros(0, np.float32)
+
+    def state(self) -> NDArray[np.float32]:
+        return np.ones(1, np.float32)
+
+    def advance(self, actions: Mapping[str, Any]) -> Step:
+        return Step(reward={seat: float(action) for seat, action in actions.items()})
+
+
 class StageOptions(Options):
     """How many play."""
 
