@@ -21,6 +21,7 @@ LEARNERS: Mapping[str, str] = {
     "dqn": "agents.dqn:DQN",
     "iddpg": "agents.maddpg:IDDPG",
     "maddpg": "agents.maddpg:MADDPG",
+    "mappo": "agents.ppo:MAPPO",
     "matd3": "agents.maddpg:MATD3",
     "ppo": "agents.ppo:PPO",
     "qmix": "agents.dqn:QMIX",

@@ -27,7 +27,7 @@ from agents.images import pictures_of
 from agents.minibatches import minibatches
 from agents.netpolicy import Architecture, NetPolicy
 from agents.ppo_batch import Batch, entries, taking, weights
-from agents.ppo_settings import PPOSettings
+from agents.ppo_settings import MAPPOSettings, PPOSettings
 from marl.errors import DivergenceError, SpecError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class PPO:
     """The learner of `roles` (default: all). `seed` starts its networks and orders its minibatches."""
 
     Settings: ClassVar[type[PPOSettings]] = PPOSettings
+    name = "ppo"
 
     def __init__(self, spec: Spec, settings: PPOSettings, seed: int, roles: Sequence[str] = ()) -> None:
         self.spec, self.settings = spec, settings
@@ -61,14 +62,14 @@ class PPO:
         self.decisions = self.updates = 0
         if self.want_state and not spec.state_size:
             raise SpecError(
-                f"ppo on {spec.arena}",
+                f"{self.name} on {spec.arena}",
                 got='critic = "state"',
-                expected="an arena with a state",
-                remedy='Use critic = "own".',
+                expected="an arena with `state()` and a `state_space`",
+                remedy='Use ppo, or critic = "own".',
             )
         held = [spec.role(name) for name in roles] if roles else list(spec.roles)
         self._random = np.random.default_rng(seed)
-        self._device = device_of(settings.device, f"ppo on {spec.arena}")
+        self._device = device_of(settings.device, f"{self.name} on {spec.arena}")
         self._architecture = Architecture(
             settings.hidden,
             settings.activation,
@@ -226,7 +227,7 @@ class PPO:
         figures = torch.cat([figures, norm.view(1)]) / models
         if exploded(numbers := to_array(figures)):
             raise DivergenceError(
-                f"ppo on {self.spec.arena}, role {part.role.name}, update {self.updates}",
+                f"{self.name} on {self.spec.arena}, role {part.role.name}, update {self.updates}",
                 got=str(dict(zip(FIGURES, numbers.tolist(), strict=True))),
                 expected=f"finite losses and gradients, at most {EXPLODED:g}",
                 remedy="Lower lr, or look for extreme rewards or observations.",
@@ -336,6 +337,13 @@ class PPO:
         for part in self._parts.values():
             kept |= part.kept()
         return kept
+
+
+class MAPPO(PPO):
+    """Multi-agent PPO (Yu et al. 2022): PPO with `critic = "state"`."""
+
+    Settings = MAPPOSettings
+    name = "mappo"
 
 
 def _means(figures: Sequence[Tensor]) -> list[float]:

@@ -10,6 +10,9 @@ from agents.actorcritic import Weigh
 from agents.devices import PATTERN
 from marl.settings import Settings
 
+Critic = Literal["own", "state"]
+_CRITIC = "what the critic sees: the seat's observation, or the state"
+
 
 class PPOSettings(Settings):
     """PPO's settings."""
@@ -34,9 +37,7 @@ class PPOSettings(Settings):
     images: Literal["cnn", "flat"] = Field(
         "cnn", description="images are seen through convolutions, or as features like any others"
     )
-    critic: Literal["own", "state"] = Field(
-        "own", description="what the critic sees: the seat's observation, or the state"
-    )
+    critic: Critic = Field("own", description=_CRITIC)
     lr: float = Field(1e-3, gt=0, description="Adam's step size at the start")
     lr_end: float = Field(1.0, ge=0, le=1, description="share of lr that is left after anneal_decisions")
     momentum: float = Field(
@@ -88,3 +89,9 @@ class PPOSettings(Settings):
         if self.adapt and not self.target_kl:
             raise ValueError("adapt = true needs a target_kl above 0")
         return self
+
+
+class MAPPOSettings(PPOSettings):
+    """PPO's settings, with a critic of the state."""
+
+    critic: Critic = Field("state", description=_CRITIC)

@@ -285,7 +285,7 @@ def test_what_explodes_is_stopped_while_it_is_finite() -> None:
 
 def test_a_central_critic_needs_a_state() -> None:
     """One clear error where the arena has none."""
-    with pytest.raises(SpecError, match="an arena with a state"):
+    with pytest.raises(SpecError, match="`state_space`"):
         learner_of(spec_of(role_of()), critic="state")
 
 
