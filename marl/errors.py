@@ -60,14 +60,14 @@ class ObservationError(MarlError):
 
 
 class MissingExtraError(MarlError):
-    """An optional package that the request needs is not installed."""
+    """An optional package that the request needs is not installed; the remedy is to install its extra."""
 
-    def __init__(self, where: str, package: str, extra: str) -> None:
+    def __init__(self, where: str, package: str, extra: str, *, remedy: str = "") -> None:
         super().__init__(
             where,
             got=f"no package {package!r}",
             expected="it installed",
-            remedy=f"Install it with: pip install 'marl-league[{extra}]'",
+            remedy=remedy or f"Install it with: pip install 'marl-league[{extra}]'",
         )
 
 

@@ -91,17 +91,17 @@ def _near_end(cell: Cell, plan: Plan, q_NJ: Floats, pose_K7: Floats, rng: np.ran
 def _height(cell: Cell, plan: Plan, mate: int, pose_K7: Floats) -> float:
     """How high a part begins that is at its goal: above what it goes into, below where it is lifted to."""
     row = plan.mate_M[mate]
-    goal, bodies = float(pose_K7[int(row["part"]), 2]), cell.world.scene.bodies
+    goal, bodies = pose_K7[int(row["part"]), 2], cell.world.scene.bodies
     foot = min(centre[2] - half[2] for half, centre in bodies[int(row["part"])].boxes)
     if row["above"] > 0:
-        return max(float(row["above"]) - ABOVE_GOAL, -foot)
+        return float(max(row["above"] - ABOVE_GOAL, -foot))
     onto = plan.joint_I["onto"][row["first"] : row["first"] + row["joints"]]
     rims = [
         float(pose_K7[k, 2]) + centre[2] + half[2] + ABOVE_RIM - foot
         for k in onto[onto >= 0].tolist()
         for half, centre in bodies[k].boxes
     ]
-    return max(goal + ABOVE_GOAL, goal + 2 * float(row["z"]), *rims)
+    return float(max(goal + ABOVE_GOAL, goal + 2 * row["z"], *rims))
 
 
 def _approach(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,16 @@ def engine() -> Any:  # noqa: ANN401  # an untyped module
         import pybullet  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "arena assembly (PyBullet has wheels for Python 3.11 and older)", "pybullet", "physics"
+            "arena assembly", "pybullet", "physics", remedy=way_to_engine(sys.version_info[:2])
         ) from error
     return pybullet
+
+
+def way_to_engine(python: tuple[int, int]) -> str:
+    """What to do where PyBullet is missing; empty: install the extra."""
+    if python < (3, 12):
+        return ""
+    return f"Use Python 3.11: PyBullet has no wheels for {python[0]}.{python[1]}."
 
 
 def data_folder() -> str:

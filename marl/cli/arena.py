@@ -31,11 +31,14 @@ def list_all(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("arena", "seats", "spec")
-    for row in rows:
-        table.add_row(str(row["name"]), str(row["seats"] or row["reason"]), str(row["spec"]))
+    for row in rows:  # a reason names an extra in brackets
+        table.add_row(
+            *(escape(str(cell)) for cell in (row["name"], row["seats"] or row["reason"], row["spec"]))
+        )
     console().print(table)
 
 

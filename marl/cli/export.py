@@ -28,4 +28,4 @@ def export(snapshot: Snapshot, *, out: Target = None, as_json: AsJson = False) -
         print_json([str(file) for file in files])
         return
     for file in files:
-        console().print(f"{file}  {file.stat().st_size / 1024:.0f} KiB", highlight=False)
+        console().print(f"{file}  {file.stat().st_size / 1024:.0f} KiB", highlight=False, markup=False)

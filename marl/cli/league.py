@@ -68,7 +68,7 @@ def train(
     if as_json:
         print_json({"snapshot": str(snapshot), "run": str(folder), "preset": taken})
     else:
-        console().print(f"snapshot: {snapshot}", highlight=False, soft_wrap=True)
+        console().print(f"snapshot: {snapshot}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _tell_preset(preset: str, settings: LeagueSettings) -> None:

@@ -76,7 +76,7 @@ def check(where: Where, *, as_json: AsJson = False) -> None:
         for run, tasks in runs.items():
             to.print(f"{run}: {tasks} tasks", highlight=False)
         for problem in problems:
-            to.print(f"[red]{problem}[/]", highlight=False)
+            to.print(problem, style="red", highlight=False, markup=False)
         to.print("The ledger is whole." if not problems else f"{len(problems)} problems.")
     if problems:
         raise typer.Exit(FAILED)
@@ -133,7 +133,7 @@ def upgrade(where: Where) -> None:
     if (file := _missing(where)) is not None:
         raise LedgerError(f"ledger {file}", got="no such file", expected="a ledger of an older schema")
     with _opened(where, create=True):
-        console().print(f"{where}: schema {VERSION}", highlight=False)
+        console().print(f"{where}: schema {VERSION}", highlight=False, markup=False)
 
 
 @app.command()

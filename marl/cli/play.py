@@ -96,6 +96,7 @@ def plan(
         to.print(
             f"{number:4d}  {label}{' - '.join(meeting.players)}{rest}, {meeting.blocks} blocks",
             highlight=False,
+            markup=False,
         )
     if meetings[0].scenario is None:
         seats = ", ".join(f"{seat} {player}" for seat, player in seated(spec, meetings[0].players).items())
@@ -130,7 +131,7 @@ def _ask(folder: Path, event: str, player: str, way: str) -> None:
     name, playing = checked(folder, event, player)
     ask(folder, event, name)
     rest = "" if playing else "; nobody plays this run now: it is taken when the run goes on"
-    console().print(f"{name} is asked {way}{rest}", highlight=False, soft_wrap=True)
+    console().print(f"{name} is asked {way}{rest}", highlight=False, soft_wrap=True, markup=False)
 
 
 def compare(

@@ -62,10 +62,12 @@ def verify(
     if as_json:
         print_json({"verified": len(found) - len(wrong), "differ": {str(k): v for k, v in wrong.items()}})
     else:
+        from rich.markup import escape
+
         to = console()
         to.print(f"{len(found) - len(wrong)} of {len(found)} matches step again to the same end.")
         for number, problems in wrong.items():
-            to.print(f"[red]{number}[/]: {'; '.join(problems)}", highlight=False)
+            to.print(f"[red]{number}[/]: {escape('; '.join(problems))}", highlight=False)
     if wrong:
         raise typer.Exit(FAILED)
 

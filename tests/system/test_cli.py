@@ -137,10 +137,32 @@ def test_arenas_list(cli: Cli) -> None:
     """`marl arenas list` names every arena and whether it can be used."""
     rows = {row["name"]: row for row in _json(cli("arenas", "list", "--json"))}
     assert rows["biased_rps"]["seats"] == "2 x player"
-    assert all(row["available"] or "pip install" in row["reason"] for row in rows.values())
+    assert all(row["available"] or row["reason"] for row in rows.values())
     table = cli("arenas", "list")
     assert table.code == 0
     assert all(name in table.out for name in rows)
+
+
+class NoEngine:
+    """A finder before all others that finds no PyBullet."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """ModuleNotFoundError as where it is not installed."""
+        if name.partition(".")[0] == "pybullet":
+            raise ModuleNotFoundError(name=name)
+
+
+@COMPILES
+def test_arenas_list_without_the_physics(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyBullet is missing, the list says in full what to do about `assembly`; the rest can be used."""
+    monkeypatch.delitem(sys.modules, "pybullet", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoEngine(), *sys.meta_path])
+    rows = {row["name"]: row for row in _json(cli("arenas", "list", "--json"))}
+    assert [name for name, row in rows.items() if not row["available"]] == ["assembly"]
+    remedy = "marl-league[physics]" if sys.version_info < (3, 12) else "Use Python 3.11"
+    assert remedy in rows["assembly"]["reason"]
+    table = re.sub(r"[\s│]", "", cli("arenas", "list").out)
+    assert remedy.replace(" ", "") in table
 
 
 @COMPILES

@@ -11,6 +11,7 @@ from arenas import full_spec, make
 from arenas.assembly import PRESETS, Assembly, preset
 from arenas.assembly.kernel.layout import size_of
 from arenas.assembly.product import Block, Hole, Part, boxes
+from arenas.assembly.world import way_to_engine
 from marl.errors import ConfigError, MarlError, MissingExtraError
 from marl.loading import ArenaRef, build
 from marl.testing import check_arena
@@ -81,10 +82,13 @@ def test_absent_arms_are_dead_seats() -> None:
 
 
 def test_without_the_engine_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without PyBullet the arena is a clear error that names the extra; importing it is none."""
+    """Without PyBullet the arena is a clear error that names the extra, or the Python that can have it."""
     monkeypatch.setitem(sys.modules, "pybullet", None)
-    with pytest.raises(MissingExtraError, match=r"3\.11.*physics"):
+    said = r"physics" if sys.version_info < (3, 12) else r"Python 3\.11"
+    with pytest.raises(MissingExtraError, match=said):
         Assembly()
+    assert way_to_engine((3, 11)) == ""
+    assert way_to_engine((3, 13)) == "Use Python 3.11: PyBullet has no wheels for 3.13."
 
 
 @pytest.mark.parametrize(

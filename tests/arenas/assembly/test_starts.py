@@ -75,7 +75,7 @@ def test_a_ring_is_held_by_its_rim(tmp_path: Path) -> None:
     """A part that is grasped over its hole begins in a hand that is as open as it is wide there."""
     file = tmp_path / "ring.toml"
     file.write_text(RING, encoding="utf-8")
-    options = {"stage": "product", "product": str(file), "arms": 1, "reverse": 1.0}
+    options: dict[str, Any] = {"stage": "product", "product": str(file), "arms": 1, "reverse": 1.0}
     gripped(options, range(3))
     arena = Assembly(**options)
     arena.reset(seed=1)
