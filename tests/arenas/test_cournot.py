@@ -29,7 +29,7 @@ def test_profits_of_a_round_by_hand() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_learners_converge_to_the_equilibrium(seed: int) -> None:
     """Three PPO learners with parameters of their own settle within 5 % of q = 22.5 and of price 32.5."""
-    settings = {"separate": True, "gamma": 0.0, "lam": 0.0, "entropy": 0.0, "minibatch": 256}
+    settings = {"separate": True, "gamma": 0.0, "lam": 0.0, "entropy": 0.0, "epochs": 4, "minibatch": 256}
     settings |= {"lr": 1.5e-3, "lr_end": 0.05, "anneal_decisions": 300 * 64 * 8 * 3}
     practice = Practice("cournot", seed, settings, options={"rounds": 4}, copies=64, rollout=8)
     practice.run(200)

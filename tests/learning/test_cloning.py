@@ -140,7 +140,7 @@ def test_a_shaking_hand_keeps_what_it_wanted() -> None:
 def test_ppo_goes_on_from_a_clone(tmp_path: Path) -> None:
     """PPO that restores a clone answers as it did, explores with the spread it left, and then beats it."""
     learner, _ = cloned(AIM, "towards", 0.1, box="squashed", explore=0.3)
-    settings = {"box": "squashed", "lr": 0.003, "gamma": 0.0, "minibatch": 64, "entropy": 0.0}
+    settings = {"box": "squashed", "lr": 0.003, "gamma": 0.0, "epochs": 4, "minibatch": 64, "entropy": 0.0}
     with pool_of(AIM, 32) as pool:
         ppo = PPO(pool.spec, PPO.Settings.read("ppo", settings), 1)
         ppo.restore(learner.checkpoint(tmp_path))

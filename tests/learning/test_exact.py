@@ -15,6 +15,7 @@ SEATS = np.eye(2, dtype=np.float32)
 CAREFUL = {
     "gamma": 0.0,
     "lr": 5e-3,
+    "epochs": 4,
     "minibatch": 128,
     "entropy": 0.1,
     "entropy_end": 0.01,
@@ -36,7 +37,7 @@ CAREFUL = {
 )
 def test_a_time_limit_ends_no_value(kind: dict[str, Any], *, overlap: bool) -> None:
     """Reward 1 for ever, truncated every 10 steps, gamma 0.9: V = 10; 5.263 or 4.138 would be the limit's."""
-    settings = {"gamma": 0.9, "lr": 3e-3, "minibatch": 64, "hidden": [16], **kind}
+    settings = {"gamma": 0.9, "lr": 3e-3, "epochs": 4, "minibatch": 64, "hidden": [16], **kind}
     practice = Practice(f"{TOYS}:Ticker", 0, settings, copies=8, overlap=overlap)
     practice.run(80)
     part = practice.learner._parts["clock"]
@@ -48,7 +49,9 @@ def test_a_time_limit_ends_no_value(kind: dict[str, Any], *, overlap: bool) -> N
 
 def test_seats_that_leave_early_keep_their_last_reward() -> None:
     """V = gamma^k x the last reward, k steps before each seat's own end, though the match goes on."""
-    practice = Practice(f"{TOYS}:Leavers", 0, {"gamma": 0.9, "lr": 0.01, "minibatch": 128}, copies=16)
+    practice = Practice(
+        f"{TOYS}:Leavers", 0, {"gamma": 0.9, "lr": 0.01, "epochs": 4, "minibatch": 128}, copies=16
+    )
     practice.run(60)
     part = practice.learner._parts["guest"]
     (fragment,) = practice.fragments
@@ -68,7 +71,7 @@ def test_prisoners_defect(seed: int) -> None:
     practice = Practice(
         "prisoners_dilemma",
         seed,
-        {"gamma": 0.0, "lr": 0.01, "minibatch": 128, "separate": True},
+        {"gamma": 0.0, "lr": 0.01, "epochs": 4, "minibatch": 128, "separate": True},
         options={"steps": 8},
         copies=64,
         rollout=8,

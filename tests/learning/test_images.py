@@ -9,7 +9,7 @@ import pytest
 from tests.learning.practice import Practice
 
 TOY = "tests.learning.toys:Lookout"
-SEEN: dict[str, Any] = {"gamma": 0.0, "minibatch": 128, "hidden": [32], "lr": 3e-3}
+SEEN: dict[str, Any] = {"gamma": 0.0, "epochs": 4, "minibatch": 128, "hidden": [32], "lr": 3e-3}
 REPLAY: dict[str, Any] = {
     "hidden": [32],
     "batch": 64,

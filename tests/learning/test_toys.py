@@ -15,7 +15,7 @@ TOYS = "tests.learning.toys"
 @pytest.mark.parametrize("seed", range(2))
 def test_identity_is_solved(seed: int, kind: dict[str, Any]) -> None:
     """At least 9.5 of 10 after 25 updates: parameters shared or separate, memory, a central critic."""
-    settings = {"gamma": 0.5, "lr": 0.003, "minibatch": 256, **kind}
+    settings = {"gamma": 0.5, "lr": 0.003, "epochs": 4, "minibatch": 256, **kind}
     practice = Practice("identity", seed, settings, options={"seats": 2})
     practice.run(25)
     assert practice.examine() >= 9.5
@@ -26,7 +26,7 @@ def test_identity_is_solved(seed: int, kind: dict[str, Any]) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_a_cue_is_remembered(seed: int, *, separate: bool) -> None:
     """Shown at step 0, answered at step 3: memory solves it."""
-    settings = {"gamma": 0.95, "lr": 0.01, "minibatch": 256, "memory": 16, "separate": separate}
+    settings = {"gamma": 0.95, "lr": 0.01, "epochs": 4, "minibatch": 256, "memory": 16, "separate": separate}
     practice = Practice(f"{TOYS}:Recall", seed, settings)
     practice.run(40)
     assert practice.examine() >= 0.95
@@ -34,7 +34,7 @@ def test_a_cue_is_remembered(seed: int, *, separate: bool) -> None:
 
 def test_without_memory_the_cue_is_forgotten() -> None:
     """The same without memory stays at chance: the toy does need it."""
-    practice = Practice(f"{TOYS}:Recall", 0, {"gamma": 0.95, "lr": 0.01, "minibatch": 256})
+    practice = Practice(f"{TOYS}:Recall", 0, {"gamma": 0.95, "lr": 0.01, "epochs": 4, "minibatch": 256})
     practice.run(40)
     assert 0.35 < practice.examine() < 0.65
 
@@ -44,7 +44,7 @@ def test_a_central_critic_sees_what_a_local_one_cannot(seed: int) -> None:
     """Explained variance 1 against 0, and with it the score: solved, against little better than chance."""
     found = {}
     for critic in ("own", "state"):
-        settings = {"critic": critic, "lr": 5e-3, "minibatch": 64}
+        settings = {"critic": critic, "lr": 5e-3, "epochs": 4, "minibatch": 64}
         practice = Practice(f"{TOYS}:Weather", seed, settings, rollout=8)
         practice.run(30)
         found[critic] = practice.last["explained_variance"], practice.examine(greedy=False)
@@ -58,7 +58,7 @@ def test_a_central_critic_sees_what_a_local_one_cannot(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_boxes_are_aimed(seed: int, kind: dict[str, Any]) -> None:
     """A target in [-0.1, 0.1] is met: 0.99 of 1 where a uniform aim gets 0.33 and the middle 0.67."""
-    settings = {"gamma": 0.0, "lr": 0.01, "minibatch": 128, "entropy": 0.0, **kind}
+    settings = {"gamma": 0.0, "lr": 0.01, "epochs": 4, "minibatch": 128, "entropy": 0.0, **kind}
     settings |= {"lr_end": 0.05, "anneal_decisions": 20_000}
     practice = Practice(f"{TOYS}:Aim", seed, settings)
     practice.run(80)
