@@ -284,6 +284,11 @@ def _line(done: Done, selfplay: SelfPlay) -> str:
         last = result["metrics"][-1]
         score = f", score {last['score']:.2f}" if "score" in last else ""
         rate = result["decisions"] / max(result["wall_s"], 1e-9)
+        if not last.get("updates", 1.0):  # those who learn from replay count them
+            return (
+                f"learned nothing from {result['decisions']:,} decisions in stage {task.stage}: "
+                f"{_trained(done, selfplay)} plays as it began, as learner.settings.warmup steps come first"
+            )
         return (
             f"trained {_trained(done, selfplay)} in stage {task.stage}: "
             f"{result['decisions']:,} decisions, {rate:,.0f}/s{score}, entropy {_figure(last, 'entropy')}"
