@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def how_many(pools: Sequence[NDArray[np.int64]], size: int) -> int:
+def how_many(pools: Sequence[NDArray[np.int64]], size: float) -> int:
     """The number of minibatches in a pass."""
     longest = max((len(pool) for pool in pools), default=0)
     return min(max(1, round(longest / size)), longest)
 
 
 def minibatches(
-    pools: Sequence[NDArray[np.int64]], size: int, random: np.random.Generator | None
+    pools: Sequence[NDArray[np.int64]], size: float, random: np.random.Generator | None
 ) -> Iterator[NDArray[np.int64]]:
     """One pass over each model's pool of unit numbers, as tables (P, U) of about `size` units; -1 pads.
 

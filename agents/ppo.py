@@ -203,10 +203,10 @@ class PPO:
         means = _means(found) if found else [0.0] * len(FIGURES)
         return {**dict(zip(FIGURES, means, strict=True)), "epochs": float(epochs)}
 
-    def _units(self, batch: Batch) -> int:
+    def _units(self, batch: Batch) -> float:
         """Units of a minibatch."""
         if self.settings.minibatch is None:
-            return max(1, math.ceil(max(map(len, batch.pools)) / MINIBATCHES))
+            return max(1, *map(len, batch.pools)) / MINIBATCHES
         return max(1, self.settings.minibatch // self._length(batch))
 
     def _length(self, batch: Batch) -> int:

@@ -69,7 +69,7 @@ class Seed(PPO):
         return self._optimiser.lr, self._entropy
 
     @property
-    def minibatch(self) -> int:
+    def minibatch(self) -> float:
         """Decisions of a minibatch of what it asks for."""
         return self._units(self.asks[1]) * self._length(self.asks[1]) if self.asks else 0
 

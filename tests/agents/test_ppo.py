@@ -12,7 +12,16 @@ from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from marl.errors import DivergenceError, SpecError
 from marl.policy import ILLEGAL
-from tests.agents.material import ACTIONS, assert_same, fragments_of, learner_of, role_of, spec_of, weights_of
+from tests.agents.material import (
+    ACTIONS,
+    assert_same,
+    fragment_of,
+    fragments_of,
+    learner_of,
+    role_of,
+    spec_of,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +59,18 @@ def gradients_of(learner: PPO, fragment: Fragment) -> list[Tensor]:
     loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
     parameters = learner._parts[fragment.role.name].parameters()
     return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in parameters]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KIND_NAMES)
+def test_a_pass_has_eight_minibatches_where_nothing_is_said(kind: dict[str, Any]) -> None:
+    """Whatever there is to learn from; with memory they are of whole rows."""
+    spec = spec_of(role_of(), state_size=4)
+    for copies in (5, 9):
+        learner = learner_of(spec, epochs=1, **kind)
+        fragment = fragment_of(spec, spec.roles[0], learner.policy, np.random.default_rng(0), copies=copies)
+        *passed, _ = learner.updating([fragment])
+        rows_of_a_model = copies if kind.get("separate") else 3 * copies
+        assert len(passed) == (min(8, rows_of_a_model) if "memory" in kind else 8)
 
 
 @pytest.mark.parametrize("masked", [False, True])
