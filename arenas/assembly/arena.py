@@ -183,7 +183,7 @@ class Assembly(Arena):
         if reason:
             return self._step(reward, dict.fromkeys(live, reason), ends=live)
         if self._steps + 1 >= self.max_steps:
-            return self._step(reward, dict.fromkeys(live, "time"), ends=gone)
+            return self._step(reward, dict.fromkeys(live, "time") | gone, ends=gone)
         return self._step(reward, gone, ends=gone) if gone else Step(reward)
 
     def _step(self, reward: Mapping[str, float], reasons: Mapping[int, str], *, ends: Iterable[int]) -> Step:
