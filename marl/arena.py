@@ -194,28 +194,26 @@ class Arena(ParallelEnv[str, Any, Any]):
 
     def _play_step(self, actions: Mapping[str, Any]) -> Turnout:
         """Advance the world with actions that were checked, and keep the books."""
-        seats = self.agents
-        result = self.advance(actions)
+        seats, returns = self.agents, self._returns
+        reward, ends, cuts, info = self.advance(actions)
         self._steps += 1
-        rewards = list(map(float, self._by_seat(result.reward)))
+        rewards = list(map(float, self._by_seat(reward)))
         for seat, value in zip(seats, rewards, strict=True):
             if not math.isfinite(value):
                 raise ArenaFaultError(self._where("reward", seat), got=str(value), expected="a finite number")
-            self._returns[seat] += value
+            returns[seat] += value
         late = 0 < self.max_steps <= self._steps
-        ends = self._by_seat(result.terminated) if result.terminated is not False else None
-        cuts = self._by_seat(late or result.truncated) if late or result.truncated is not False else None
-        if ends is None and cuts is None:
+        if not late and ends is False and cuts is False:
             none = [False] * len(seats)
-            return Turnout(seats, rewards, none, none, result.info)
-        terminated = [bool(ended) for ended in ends] if ends else [False] * len(seats)
-        truncated = [bool(cut) for cut in cuts] if cuts else [False] * len(seats)
+            return Turnout(seats, rewards, none, none, info)
+        terminated = list(map(bool, self._by_seat(ends)))
+        truncated = list(map(bool, self._by_seat(late or cuts)))
         for i, ended in enumerate(terminated):
             truncated[i] = truncated[i] and not ended
         self.agents = [
             seat for seat, ended, cut in zip(seats, terminated, truncated, strict=True) if not (ended or cut)
         ]
-        return Turnout(seats, rewards, terminated, truncated, result.info)
+        return Turnout(seats, rewards, terminated, truncated, info)
 
     def _by_seat(self, value: Any) -> list[Any]:  # noqa: ANN401  # of a Step
         """What a Step says for each live seat; SpecError where it names an unknown one."""

@@ -13,9 +13,10 @@ from marl.errors import ArenaFaultError
 from marl.objects import ObjectArena
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from marl.loading import ArenaRef
+    from marl.writing import RoleWriter
 
 
 class Hooked(ObjectArena):
@@ -40,34 +41,31 @@ class Hooked(ObjectArena):
         for seat in arena.agents:
             writer, row = places[seat]
             writer.alive[row] = writer.acting[row] = True
-        self._observe(copy, arena.agents)
+            self._observe(arena, seat, writer, row)
 
     def _advance(self, copy: int) -> bool:
         arena, places = self._envs[copy], self._places[copy]
         actions = {seat: writer.actions[row] for seat in arena.agents for writer, row in (places[seat],)}
         came = arena._play_step(actions)  # noqa: SLF001  # two halves of one contract
+        over = not arena.agents
+        if over and len(came.seats) < len(places):
+            self._keep_last(copy)
         for seat, reward in zip(came.seats, came.reward, strict=True):
             writer, row = places[seat]
             writer.reward[row] = reward
-        over = not arena.agents
+            self._observe(arena, seat, writer, row, last=over)
         if len(arena.agents) < len(came.seats):
             for seat, ended, cut in zip(came.seats, came.terminated, came.truncated, strict=True):
                 if ended or cut:
                     writer, row = places[seat]
                     writer.terminated[row], writer.truncated[row] = ended, cut
                     writer.alive[row] = writer.acting[row] = False
-            if over and len(came.seats) < len(places):
-                self._keep_last(copy)
-        self._observe(copy, came.seats, last=over)
         return over
 
-    def _observe(self, copy: int, seats: Sequence[str], *, last: bool = False) -> None:
-        arena, places = self._envs[copy], self._places[copy]
-        for seat in seats:
-            writer, row = places[seat]
-            writer.observe(row, arena.observe(seat), last=last)
-            if writer.role.masked:
-                writer.mask(row, arena.mask(seat), last=last)
+    def _observe(self, arena: Arena, seat: str, writer: RoleWriter, row: int, *, last: bool = False) -> None:
+        writer.observe(row, arena.observe(seat), last=last)
+        if writer.role.masked:
+            writer.mask(row, arena.mask(seat), last=last)
 
     def _state(self, copy: int) -> Any:  # noqa: ANN401  # an array
         """The arena's state; the default one holds all seats of the capacities."""
