@@ -44,14 +44,17 @@ SUCCESS: tuple[tuple[str, str, dict[str, Any], float], ...] = (
     ("S0 reach classic", "classic", {}, 95),
     ("S1 lift", "lift", {}, 95),
     ("S2 stack", "stack", {}, 95),
+    ("S2 stack within 3 cm", "s2_3cm", {}, 95),
     ("S3 handover", "handover", {}, 95),
     ("S4 carry", "carry", {}, 95),
+    ("S5 insert 8 mm", "s5_8mm", {}, 95),
     ("S5 insert 4 mm", "insert", {}, 95),
     ("S5 insert 2 mm", "insert", {"clearance": 0.002}, 95),
     ("S5 insert 1 mm", "insert", {"clearance": 0.001}, 95),
     ("S5 insert into a held socket", "insert_held", {}, 95),
     ("S6 bridge, 2 arms", "bridge", {}, 95),
     ("S6 bridge 2 mm", "bridge", {"clearance": 0.002}, 95),
+    ("S6 bridge 1 mm", "s6_1mm", {}, 95),
     ("S1 lift, 4 arms", "lift", {"arms": 4}, 95),
     ("S4 carry, 4 arms", "carry", {"arms": 4}, 95),
     ("S2 stack, 4 arms", "stack", {"arms": 4}, 80),
@@ -61,7 +64,7 @@ SUCCESS: tuple[tuple[str, str, dict[str, Any], float], ...] = (
     ("S2 stack by suction", "stack", {"arm": "kuka"}, 95),
 )
 CONTROLS = (
-    ("random", 98.0, ("reach", "lift", "stack", "insert", "bridge")),
+    ("random", 98.0, ("reach", "lift", "stack", "handover", "carry", "insert", "bridge")),
     ("hold_still", 100.0, ("reach", "lift", "stack", "carry", "insert", "bridge")),
     ("never_closes", 100.0, ("lift", "stack", "insert", "bridge")),
 )

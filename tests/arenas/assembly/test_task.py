@@ -109,10 +109,11 @@ def test_zero_action_stays(arms: int) -> None:
     arena.close()
 
 
+@pytest.mark.parametrize("arm", ["panda", "kuka"])
 @pytest.mark.parametrize("action", ["ee_delta", "ee_delta6", "joint_vel", "joint_delta"])
-def test_joints_keep_their_limits(action: str) -> None:
+def test_joints_keep_their_limits(action: str, arm: str) -> None:
     """Property 6: whatever is asked, joints stay in their ranges and below their speeds."""
-    arena = Assembly(**preset("reach", action=action, max_steps=200))
+    arena = Assembly(**preset("reach", action=action, arm=arm, max_steps=200))
     arena.reset(seed=1)
     chain, speed_J = arena.cell.world.chain, np.array(arena.cell.world.scene.robot.speed_J)
     sign = 1.0
