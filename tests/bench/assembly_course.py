@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COPIES, ROLLOUT, ROOMS = 16, 64, 8
-PROMOTING = 100
-"""Matches that a promotion looks back on."""
 ME = "learner"
 
 
@@ -55,7 +52,7 @@ class Course:
     ) -> None:
         torch.set_num_threads(1)
         self.name, self._seed = name, seed
-        with self._pool(options, 1) as pool:
+        with self._pool([options], 1) as pool:
             self.spec = pool.spec
         made = learner_class(learner)
         self._preset = {**read_preset(f"assembly/{learner}"), **changed}
@@ -67,21 +64,20 @@ class Course:
 
     def learn(
         self,
-        options: Mapping[str, Any],
+        starts: Sequence[Mapping[str, Any]],
         actions: int,
         *,
         exam: Mapping[str, Any],
         each: int,
-        promote: float = 0,
-    ) -> int:
-        """Train with options for so many actions, and return how many; an exam of 50 matches each so many.
+    ) -> None:
+        """Train for so many actions, an equal part of the copies with each of some options.
 
-        `promote` > 0: enough is when this share of the last PROMOTING matches that ended succeeded.
+        An exam of 50 matches each so many.
         """
-        with self._pool(options, COPIES) as pool:
+        with self._pool(starts, COPIES // len(starts)) as pool:
             me = {ME: Player(self.learner.policy, record=True)}
             play = Play(pool, self._match, me, want_state=self.learner.want_state)
-            before, ended = self.actions, deque[float](maxlen=PROMOTING)
+            before = self.actions
             while self.actions - before < actions:
                 began = time.process_time()
                 fragments = play.collect(self._rollout)
@@ -89,13 +85,9 @@ class Course:
                 self.cpu_s += time.process_time() - began
                 due = self.actions // each
                 self.actions += sum(fragment.decisions for fragment in fragments)
-                ended.extend(max(outcome.score.values()) for outcome in play.take_outcomes())
+                play.take_outcomes()
                 if self.actions // each > due:
                     self.examine(exam, 50)
-                if promote and len(ended) == PROMOTING and np.mean(ended) >= promote:
-                    break
-        print(f"{self.name}: {options} until {self.actions} actions", file=sys.stderr, flush=True)
-        return self.actions - before
 
     def clone(  # what a clone is made of
         self,
@@ -110,7 +102,7 @@ class Course:
         began = time.process_time()
         parts, matches = [], 0
         for number, noise in enumerate(noises):
-            with self._pool(options, COPIES) as pool:
+            with self._pool([options], COPIES) as pool:
                 parts += demonstrations(pool, "scripted", steps, seed_of(self._seed, -2, number), noise)
             ends = parts[-1].terminated_TR | parts[-1].truncated_TR
             matches += int(ends[:, parts[-1].seat_R == 0].sum())
@@ -124,7 +116,7 @@ class Course:
     def examine(self, options: Mapping[str, Any], matches: int) -> float:
         """Percent of matches of other seeds in which the greedy policy succeeds; a point of the curve."""
         plan = [Match(Ticket(i, seed_of(self._seed, -1, i)), self._lineup) for i in range(matches)]
-        with self._pool(options, ROOMS) as pool:
+        with self._pool([options], ROOMS) as pool:
             players = {ME: Player(self.learner.policy, greedy=True)}
             outcomes = Play(pool, in_order(plan, pool.copies), players).run()
         found = 100 * float(np.mean([max(outcome.score.values()) for outcome in outcomes]))
@@ -136,5 +128,7 @@ class Course:
     def _match(self, copy: int, episode: int) -> Match:
         return Match(Ticket(copy + episode * 10**6, seed_of(self._seed, copy, episode)), self._lineup)
 
-    def _pool(self, options: Mapping[str, Any], copies: int) -> LocalPool:
-        return LocalPool([build(ArenaRef(full_spec("assembly"), dict(options)))], copies)
+    def _pool(self, starts: Sequence[Mapping[str, Any]], copies: int) -> LocalPool:
+        """A group of copies for each of some options."""
+        refs = [ArenaRef(full_spec("assembly"), dict(options)) for options in starts]
+        return LocalPool([build(ref) for ref in refs], copies)

@@ -30,23 +30,20 @@ from tests.bench.table import Row, show
 
 @dataclass(frozen=True)
 class Task:
-    """What is learned: options that train, one after another, for so many actions each; the bar in percent.
+    """What is learned: options that train side by side, and for how many actions; the bar in percent.
 
     `shown` > 0: first cloned from so many steps of 16 copies of scripted arms at each of `noises`.
-    `promote` > 0: all but the last options train until this share of matches succeeds, or for so many
-    actions; the last ones until theirs have been spent in all.
     """
 
     name: str
     options: dict[str, Any]
-    stages: tuple[tuple[dict[str, Any], int], ...]
+    stages: tuple[tuple[tuple[dict[str, Any], ...], int], ...]
     bar: float | None = None
     learner: str = "ppo"
     shown: int = 0
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
     explore: float = 0.05
-    promote: float = 0.0
     exams: int = 6
     final: int = 100
     """Matches of the last exam."""
@@ -56,16 +53,26 @@ class Task:
 
 def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, **more: Any) -> Task:
     """One stage, as it is."""
-    return Task(name, options, ((options, actions),) if actions else (), bar, **more)
+    return Task(name, options, (((options,), actions),) if actions else (), bar, **more)
 
 
 HOME = preset("s1", team_weight=0.0, iterations=20)
 """S1 as it is trained in: each arm is paid for its own block; the engine's solver is softer and faster."""
-CURRICULUM = (
-    *(({**HOME, "near": near}, 300_000) for near in (0.9, 0.7, 0.5, 0.25, 0.0)),
-    (HOME, 1_000_000),
+NEAR, FAR, FROM_HOME = (
+    {**HOME, "near": 0.4, "max_steps": 40},
+    {**HOME, "near": 0.0, "max_steps": 50},
+    {**HOME, "max_steps": 60},
 )
-"""Hands begin ever farther from their blocks. What is left of the last budget, which is that of all."""
+"""Hands begin on their way to the blocks, anywhere on it, or at home; short matches begin anew more often."""
+CURRICULUM = (((NEAR,), 60_000), ((NEAR, FAR), 100_000), ((FAR, FROM_HOME), 440_000))
+PRECISE = {
+    "minibatch": 256,
+    "target_kl": 0.03,
+    "explore": 0.4,
+    "lr_end": 0.2,
+    "anneal_decisions": 600_000,
+}
+"""How PPO learns to grasp: less noise at the start, and more, smaller steps, smallest at last."""
 FINE = {"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01, "adapt": True, "warm_up": 8_000, "normalise": False}
 """How PPO goes on from a clone."""
 
@@ -75,11 +82,12 @@ TASKS = (
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
     simple("S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 120_000, None, learner="maddpg", final=200),
-    Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=8, promote=0.6),
-    Task("S1 lift, no curriculum", preset("s1"), ((HOME, 1_000_000),), 80, exams=4),
+    Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=8, changed=PRECISE),
+    Task("S1 lift, no curriculum", preset("s1"), (((FROM_HOME,), 600_000),), 80, exams=8, changed=PRECISE),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
     simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),
+    simple("S1 lift, the clone's actions without it", preset("lift"), 48_576, None, exams=2, changed=PRECISE),
     simple("S1 lift, clone, PPO as usual", preset("lift"), 24_576, None, shown=250, exams=2, explore=0.2),
     simple(
         "S4 carry, clone that PPO trains on", preset("carry"), 24_576, None, shown=300, exams=2, changed=FINE
@@ -99,18 +107,15 @@ def run(task: Task, seed: int, share: float) -> Course:
             print(f"{task.name}, seed {seed}: {matches} matches shown", file=sys.stderr, flush=True)
             if task.stages:
                 course.examine(task.options, 50)
-    total = task.stages[-1][1] if task.promote else sum(actions for _, actions in task.stages)
-    each = max(1, int(total * share) // task.exams)
-    for number, (options, actions) in enumerate(task.stages, 1):
-        last, left = number == len(task.stages), int(total * share) - course.actions
-        budget = left if last else min(left, int(actions * share))
-        course.learn(options, budget, exam=task.options, each=each, promote=0 if last else task.promote)
+    each = max(1, int(share * sum(actions for _, actions in task.stages)) // task.exams)
+    for starts, actions in task.stages:
+        course.learn(starts, int(actions * share), exam=task.options, each=each)
     course.examine(task.options, task.final)
     return course
 
 
 def draw(curves: dict[str, dict[str, list[list[float]]]], path: Path) -> None:
-    """A panel a task, a line a seed."""
+    """A panel a task, a line a seed, which the legend names."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -118,8 +123,10 @@ def draw(curves: dict[str, dict[str, list[list[float]]]], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(curves), figsize=(3.6 * len(curves), 2.8), squeeze=False)
     for axis, (name, lines) in zip(axes[0], sorted(curves.items()), strict=True):
-        for points in lines.values():
-            axis.plot([0, *[p[1] for p in points]], [0, *[p[2] for p in points]], marker=".")
+        for seed, points in sorted(lines.items()):
+            at = [0, *[p[1] for p in points]], [0, *[p[2] for p in points]]
+            axis.plot(*at, marker=".", color=f"C{seed}", label=f"seed {seed}")
+        axis.legend(loc="best", fontsize="small", framealpha=0.6)
         axis.set(title=name, xlabel="CPU seconds", ylabel="success, %", ylim=(-2, 102))
     figure.tight_layout()
     figure.savefig(path, dpi=90)
