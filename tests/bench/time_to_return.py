@@ -72,11 +72,10 @@ class Choice:
     copies: int
     minibatch: int
     epochs: int
-    normalise: bool = True
 
 
 OURS = Choice(copies=256, minibatch=600, epochs=4)
-THEIRS = Choice(copies=256, minibatch=600, epochs=4, normalise=False)
+THEIRS = Choice(copies=256, minibatch=600, epochs=4)
 
 
 def exam(policy: Policy, seed: int, ref: ArenaRef, episodes: int) -> float:
@@ -114,7 +113,6 @@ class Ours:
             entropy=0.01,
             entropy_end=0.1,
             max_grad_norm=10.0,
-            normalise=choice.normalise,
         )
         learner = learner_class("ppo")(self._pool.spec, settings, seed)
         self.policy: Policy = learner.policy
@@ -161,12 +159,12 @@ class StableBaselines:
         from stable_baselines3.common.vec_env import VecNormalize
 
         set_random_seed(seed)  # its `seed` asks SuperSuit's processes for what they do not have
-        self._envs = truncating(supersuit_envs(choice.copies, 2, "stable_baselines3"))
-        self._scaled = VecNormalize(self._envs, norm_reward=False) if choice.normalise else None
+        envs = truncating(supersuit_envs(choice.copies, 2, "stable_baselines3"))
+        self._envs = VecNormalize(envs, gamma=GAMMA)
         self._fragment = choice.copies * ROLLOUT
         self._model = stable_baselines3.PPO(
             "MlpPolicy",
-            self._scaled or self._envs,
+            self._envs,
             learning_rate=lambda _: self._lr(),
             n_steps=ROLLOUT,
             batch_size=choice.minibatch,
@@ -205,8 +203,7 @@ class StableBaselines:
     ) -> Decision:
         """Its likeliest action, or a draw."""
         del role, mask_RA, memory_RM, rows
-        seen = observation[0] if self._scaled is None else self._scaled.normalize_obs(observation[0])
-        action_R, _ = self._model.predict(seen, deterministic=greedy)
+        action_R, _ = self._model.predict(self._envs.normalize_obs(observation[0]), deterministic=greedy)
         return Decision(action_R[:, None])
 
     def close(self) -> None:
