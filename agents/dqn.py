@@ -95,10 +95,13 @@ class DQN(OffPolicy):
 
     def updating(self, fragments: Sequence[Fragment]) -> Iterator[dict[str, float]]:
         """As `OffPolicy.updating`; tells the share of random actions, too."""
-        if isinstance(self._mixer, QMixer) and self.settings.normalise:
+        if self.settings.mix == "qmix" and self.settings.normalise:
             for fragment in fragments:
                 self._state_moments.update(fragment.state_TRS[fragment.valid_TR])
-            self._mixer.inputs.set(self._state_moments)
+            # the target follows in its parameters only, which were learned for states as they are scaled here
+            for mixer in (self._mixer, self._mixer_target):
+                if isinstance(mixer, QMixer):
+                    mixer.inputs.set(self._state_moments)
         for figures in super().updating(fragments):
             yield figures and {**figures, "epsilon": self.epsilon}
 

@@ -172,6 +172,18 @@ def test_double_learners_let_the_target_judge_what_the_net_picks(expected: float
     assert found == pytest.approx(batch.reward_BN + np.float32(0.9 * expected), abs=1e-6)
 
 
+@pytest.mark.parametrize(("double", "bias"), [(True, 0.0), (False, 0.8463)])
+def test_double_learners_are_not_biased_by_noise(bias: float, *, double: bool) -> None:
+    """Values of pure noise: a max over three is 0.846 on average, what another net says of the max is 0.
+
+    The bias of Sutton and Barto 2018, example 6.7.
+    """
+    learner, rng, batch = learner_of("dqn", double=double), np.random.default_rng(0), batch_of()
+    learner._values = lambda *_: torch.from_numpy(rng.normal(size=(SEATS, STEPS, 4)).astype(np.float32))
+    found = np.mean([learner._target(batch).numpy() - batch.reward_BN for _ in range(1000)]) / 0.9
+    assert found == pytest.approx(bias, abs=0.04)
+
+
 def test_noise_is_left_out_of_snapshots(tmp_path: Path) -> None:
     """A noisy learner plays with noise, its snapshots by the means of its weights."""
     learner = learner_of("dqn", noisy=True, epsilon=0.0, epsilon_end=0.0, warmup=8, batch=8)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
 from pydantic import Field
 
+from arenas.matrix import MatrixGame
+from arenas.one_seat import OneSeat, OneSeatOptions
 from marl.arena import Arena, Options, Step
 
 if TYPE_CHECKING:
@@ -172,6 +175,11 @@ class Leavers(Arena):
         )
         return seen
 
+    def state(self) -> NDArray[np.float32]:
+        """The step."""
+        step: NDArray[np.float32] = np.eye(8, dtype=np.float32)[min(self._now, 6)]
+        return step
+
     def advance(self, actions: Mapping[str, Any]) -> Step:
         """The ends."""
         self._now += 1
@@ -179,6 +187,49 @@ class Leavers(Arena):
         return Step(
             reward={"guest_0": 1.0 * ends["guest_0"], "guest_1": 2.0 * ends["guest_1"]}, terminated=ends
         )
+
+
+class Saddle(MatrixGame):
+    """Zero-sum, 3 by 3, with a saddle where both choose 1: the first seat gets 1.
+
+    The second one answers uniform play with 2, and the first one's answer with 1.
+    """
+
+    payoff = ((0, 0, -4), (2, 1, 3), (4, 0, -2))
+
+
+class LakeOptions(OneSeatOptions):
+    """How slippery it is."""
+
+    slippery: bool = Field(default=True, description="whether two of three steps go astray")
+
+
+class Lake(OneSeat):
+    """Gymnasium's FrozenLake of 4 by 4 whose matches begin anywhere: its values, seen as often everywhere."""
+
+    Options = LakeOptions
+    options: LakeOptions
+
+    def declare(self) -> None:
+        """Free fields are starts."""
+        fields = ["SSSS", "SHSH", "SSSH", "HSSG"]
+        self._env = gymnasium.make("FrozenLake-v1", desc=fields, is_slippery=self.options.slippery)
+        self.observation, self.action = self._env.observation_space, self._env.action_space
+        self.max_steps = 100
+
+
+class Pole(OneSeat):
+    """CartPole-v1 without velocities: where cart and pole are, which says nothing of where they go."""
+
+    def declare(self) -> None:
+        """Two of four numbers."""
+        super().declare()
+        self.observation = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    def observe(self, seat: str) -> NDArray[np.float32]:
+        """The cart's place and the pole's angle."""
+        seen: NDArray[np.float32] = super().observe(seat)[::2]
+        return seen
 
 
 class TwoStep(Arena):
