@@ -14,11 +14,11 @@ from gymnasium import spaces
 
 from arenas.assembly.kernel import layout
 from arenas.assembly.options import AssemblyOptions
+from arenas.assembly.physics.engine import engine
 from arenas.assembly.plan import plan_of
 from arenas.assembly.product import Product, read_product
 from arenas.assembly.stages import BUILDS
 from arenas.assembly.starts import draw_start
-from arenas.assembly.world import engine
 from marl.arena import Arena, Step
 from marl.errors import SpecError
 

@@ -14,10 +14,11 @@ from arenas.assembly.kernel import motion
 from arenas.assembly.kernel.bound import bound
 from arenas.assembly.kernel.entry import entries
 from arenas.assembly.kernel.kinematics import TO_HOME
+from arenas.assembly.physics.scene import Body, Scene
+from arenas.assembly.physics.world import World
 from arenas.assembly.product import boxes
 from arenas.assembly.robots import ROBOTS
 from arenas.assembly.stages import ring
-from arenas.assembly.world import Body, Scene, World
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

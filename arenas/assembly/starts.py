@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from arenas.assembly.cell import Cell
     from arenas.assembly.options import AssemblyOptions
+    from arenas.assembly.physics.scene import Body
     from arenas.assembly.plan import Plan
     from arenas.assembly.product import Product
-    from arenas.assembly.world import Body
 
     Floats = NDArray[np.float64]
 

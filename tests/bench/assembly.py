@@ -32,7 +32,7 @@ sys.path[0] = ROOT  # this folder would hide packages
 import numpy as np
 
 from arenas.assembly import Assembly, preset
-from arenas.assembly.world import World
+from arenas.assembly.physics.world import World
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.spec import Ticket
@@ -210,7 +210,7 @@ def resets(count: int) -> Iterator[Row]:
 MEASURE = """
 import sys; sys.path.insert(0, {root!r})
 from arenas.assembly import Assembly, preset
-from arenas.assembly.world import World
+from arenas.assembly.physics.world import World
 def resident():
     for line in open("/proc/self/status"):
         if line.startswith("VmRSS"):

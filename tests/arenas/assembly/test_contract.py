@@ -10,8 +10,8 @@ import pytest
 from arenas import full_spec, make
 from arenas.assembly import PRESETS, Assembly, preset
 from arenas.assembly.kernel.layout import size_of
+from arenas.assembly.physics.engine import way_to_engine
 from arenas.assembly.product import Block, Hole, Part, boxes
-from arenas.assembly.world import way_to_engine
 from marl.errors import ConfigError, MarlError, MissingExtraError
 from marl.loading import ArenaRef, build
 from marl.testing import check_arena

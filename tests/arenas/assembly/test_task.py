@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from arenas.assembly.world import World
+    from arenas.assembly.physics.world import World
 
     Row = NDArray[np.float32]
 

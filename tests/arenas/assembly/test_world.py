@@ -15,9 +15,10 @@ pytest.importorskip("pybullet", reason="the physics engine has no wheel for this
 
 from arenas.assembly import Assembly, preset
 from arenas.assembly.kernel.kinematics import follow, solve_pose
+from arenas.assembly.physics.scene import Body, Scene
+from arenas.assembly.physics.world import World
 from arenas.assembly.robots import KUKA, PANDA
 from arenas.assembly.stages import ring
-from arenas.assembly.world import Body, Scene, World
 from tests.arenas.assembly.driving import demonstrated, random_moves, trace
 
 if TYPE_CHECKING:

@@ -1,93 +1,35 @@
-"""The physics: every call to PyBullet is made here, and nothing here knows what is to be built.
+"""Arms around a table and parts on it: put in a state, driven, stepped, read and felt.
 
-Lengths in m, angles in rad, time in s. Axes: N arms, J joints, F fingers, K parts.
+Axes: N arms, J joints, F fingers, K parts.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arenas.assembly.kernel.kinematics import follow
+from arenas.assembly.physics.bodies import add_arm, add_part, add_table, set_masks
+from arenas.assembly.physics.engine import data_folder, engine
+from arenas.assembly.physics.suction import Suction
 from arenas.assembly.robots import FINGER_EFFORT, chain_of
-from marl.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from arenas.assembly.product import Colour, Vector
-    from arenas.assembly.robots import Robot
+    from arenas.assembly.physics.scene import Scene
 
     Floats = NDArray[np.float64]
 
-ENV, ARM, PART, BASE = 1, 2, 4, 8
-"""Groups of what may touch what; an arm's base never meets the table it stands on."""
-MEETS = {ENV: ARM | PART, ARM: ENV | ARM | PART | BASE, PART: ENV | ARM | PART | BASE, BASE: ARM | PART}
-PART_FRICTION, TABLE_FRICTION = 1.0, 0.6
-SUCTION_REACH, SUCTION_FORCE = 0.015, 150.0
-TABLE_HALF = (1.0, 1.0, 0.05)
 FINGER_GAIN = 0.1
 ANY = -2
 """For the engine, any link of a body."""
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Body:
-    """A part for the engine: boxes (half lengths, centre), mass (0: fixed), colour."""
-
-    boxes: tuple[tuple[Vector, Vector], ...]
-    mass: float
-    colour: Colour
-
-
-@dataclass(frozen=True)
-class Scene:
-    """All that is constant about a world."""
-
-    robot: Robot
-    base_N3: tuple[tuple[float, float, float], ...]
-    """x, y and yaw of each arm's base; it stands at z = 0."""
-    bodies: tuple[Body, ...]
-    hz: int = 240
-    substeps: int = 12
-    iterations: int = 50
-    effort: float = 1.0
-    suction: bool = False
-    visuals: bool = False
-    gear: bool = True
-
-
-def engine() -> Any:  # noqa: ANN401  # an untyped module
-    """PyBullet; MissingExtraError where it is not installed (it has no wheels for Python 3.12 and later)."""
-    try:
-        import pybullet  # an extra
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "arena assembly", "pybullet", "physics", remedy=way_to_engine(sys.version_info[:2])
-        ) from error
-    return pybullet
-
-
-def way_to_engine(python: tuple[int, int]) -> str:
-    """What to do where PyBullet is missing; empty: install the extra."""
-    if python < (3, 12):
-        return ""
-    return f"Use Python 3.11: PyBullet has no wheels for {python[0]}.{python[1]}."
-
-
-def data_folder() -> str:
-    """Where PyBullet keeps its robots."""
-    engine()
-    import pybullet_data
-
-    return str(pybullet_data.getDataPath())
 
 
 class World:
@@ -118,11 +60,11 @@ class World:
         self.q_NJ, self.qd_NJ = q.reshape(arms, joints), qd.reshape(arms, joints)
         self.part_K13 = part.reshape(-1, 13)
         self.base_N44 = np.stack([_base_matrix(*base) for base in scene.base_N3])
-        self._table = self._add_box(TABLE_HALF, (0.0, 0.0, -TABLE_HALF[2]))
-        self._arms = [self._add_arm(*base) for base in scene.base_N3]
-        self._parts = [self._add_part(body, i) for i, body in enumerate(scene.bodies)]
-        self._sucked: list[tuple[int, int] | None] = [None] * arms
-        self._open = [False] * arms
+        self._table = add_table(p, self._c, scene)
+        self._arms = [add_arm(p, self._c, scene, base) for base in scene.base_N3]
+        self._parts = [add_part(p, self._c, scene, k) for k in range(len(scene.bodies))]
+        hands = Suction(p, self._c, scene, self._arms, self._parts)
+        self._suction = hands if scene.suction else None
         robot = scene.robot
         self._all_joints = [*robot.joints, *robot.fingers]
         fingers = len(robot.fingers)
@@ -135,74 +77,6 @@ class World:
             self._p.disconnect(self._c)
             self._c = -1
 
-    def _add_box(self, half: Vector, at: Vector) -> int:
-        p = self._p
-        shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=self._c)
-        look = -1
-        if self.scene.visuals:
-            look = p.createVisualShape(
-                p.GEOM_BOX, halfExtents=half, rgbaColor=(0.82, 0.8, 0.76, 1), physicsClientId=self._c
-            )
-        body = p.createMultiBody(0, shape, look, at, physicsClientId=self._c)
-        p.changeDynamics(body, -1, lateralFriction=TABLE_FRICTION, physicsClientId=self._c)
-        p.setCollisionFilterGroupMask(body, -1, ENV, MEETS[ENV], physicsClientId=self._c)
-        return int(body)
-
-    def _add_arm(self, x: float, y: float, yaw: float) -> int:
-        p, robot = self._p, self.scene.robot
-        arm = p.loadURDF(
-            f"{data_folder()}/{robot.urdf}",
-            (x, y, 0),
-            p.getQuaternionFromEuler((0, 0, yaw)),
-            useFixedBase=True,
-            flags=0 if self.scene.visuals else p.URDF_IGNORE_VISUAL_SHAPES,
-            physicsClientId=self._c,
-        )
-        for link in range(-1, p.getNumJoints(arm, physicsClientId=self._c)):
-            p.changeDynamics(arm, link, linearDamping=0, angularDamping=0, physicsClientId=self._c)
-        for joint, speed in zip(robot.joints, robot.speed_J, strict=True):
-            p.changeDynamics(arm, joint, maxJointVelocity=speed, physicsClientId=self._c)
-        if robot.fingers and self.scene.gear:
-            # Without it the held part slides along the closing axis: each finger has a motor of its own.
-            left, right = robot.fingers
-            gear = p.createConstraint(
-                arm, left, arm, right, p.JOINT_GEAR, (1, 0, 0), (0, 0, 0), (0, 0, 0), physicsClientId=self._c
-            )
-            p.changeConstraint(gear, gearRatio=-1, erp=0.3, maxForce=100, physicsClientId=self._c)
-        return int(arm)
-
-    def _add_part(self, body: Body, number: int) -> int:
-        p = self._p
-        halves, centres = [list(box[0]) for box in body.boxes], [list(box[1]) for box in body.boxes]
-        kinds = [p.GEOM_BOX] * len(halves)
-        shape = p.createCollisionShapeArray(
-            shapeTypes=kinds,
-            halfExtents=halves,
-            collisionFramePositions=centres,
-            physicsClientId=self._c,
-        )
-        look = -1
-        if self.scene.visuals:
-            look = p.createVisualShapeArray(
-                shapeTypes=kinds,
-                halfExtents=halves,
-                visualFramePositions=centres,
-                rgbaColors=[[*body.colour, 1]] * len(halves),
-                physicsClientId=self._c,
-            )
-        part = p.createMultiBody(body.mass, shape, look, (2.0 + number, 0, 1), physicsClientId=self._c)
-        if look >= 0:
-            p.changeVisualShape(part, -1, rgbaColor=(*body.colour, 1), physicsClientId=self._c)
-        p.changeDynamics(
-            part,
-            -1,
-            lateralFriction=PART_FRICTION,
-            linearDamping=0,
-            angularDamping=0,
-            physicsClientId=self._c,
-        )
-        return int(part)
-
     def reset(self, q_NJ: Floats, width_N: Floats, pose_K7: Floats) -> None:
         """Put everything in a state, leaving no trace of the past: what follows is the same to the bit.
 
@@ -210,9 +84,9 @@ class World:
         teleport. Masks off, a collision pass, and masks on again destroy them.
         """
         p, c = self._p, self._c
-        for arm in range(len(self._arms)):
-            self._let_go(arm)
-        self._set_masks(on=False)
+        if self._suction is not None:
+            self._suction.drop()
+        set_masks(p, c, self._arms, self._parts, on=False)
         idle = [0.0] * len(self._all_joints)
         for arm, q_J, width in zip(self._arms, q_NJ, width_N, strict=True):
             p.setJointMotorControlArray(
@@ -230,7 +104,7 @@ class World:
         self._place([(3.0 + i, 0.0, 1.0, *IDENTITY) for i in range(len(self._parts))])
         p.performCollisionDetection(physicsClientId=c)
         p.stepSimulation(c)
-        self._set_masks(on=True)
+        set_masks(p, c, self._arms, self._parts, on=True)
         for arm, q_J, width in zip(self._arms, q_NJ, width_N, strict=True):
             fingers = [width / 2] * len(self.scene.robot.fingers)
             states = [[q] for q in [*q_J.tolist(), *fingers]]
@@ -239,15 +113,6 @@ class World:
             )
         self._place(pose_K7.tolist())
         self.read()
-
-    def _set_masks(self, *, on: bool) -> None:
-        p, c = self._p, self._c
-        for arm in self._arms:
-            p.setCollisionFilterGroupMask(arm, -1, BASE, MEETS[BASE] if on else 0, physicsClientId=c)
-            for link in range(p.getNumJoints(arm, physicsClientId=c)):
-                p.setCollisionFilterGroupMask(arm, link, ARM, MEETS[ARM] if on else 0, physicsClientId=c)
-        for part in self._parts:
-            p.setCollisionFilterGroupMask(part, -1, PART, MEETS[PART] if on else 0, physicsClientId=c)
 
     def _place(self, poses: Sequence[Sequence[float]]) -> None:
         p, c = self._p, self._c
@@ -270,12 +135,13 @@ class World:
             *self._gains,
             c,
         )
-        self._open[arm] = width > 0.04
+        if self._suction is not None:
+            self._suction.open(arm, wide=width > 0.04)
 
     def advance(self) -> None:
         """One control step: all substeps, then read."""
-        if self.scene.suction:
-            self._suck()
+        if self._suction is not None:
+            self._suction.work(self.tool, self.part_K13)
         self.simulate()
         self.read()
 
@@ -323,9 +189,8 @@ class World:
 
     def pinches(self, arm: int, part: int) -> bool:
         """Whether an arm holds a part: between both fingers, or by suction."""
-        if self.scene.suction:
-            held = self._sucked[arm]
-            return held is not None and held[0] == part
+        if self._suction is not None:
+            return self._suction.holds(arm, part)
         touch, c = self._p.getContactPoints, self._c
         body, other = self._arms[arm], self._parts[part]
         left, right = self.scene.robot.fingers
@@ -365,69 +230,8 @@ class World:
         p = self._p
         return p.getNumBodies(physicsClientId=self._c), p.getNumConstraints(physicsClientId=self._c)
 
-    def _suck(self) -> None:
-        """Suction: an arm that is told to grip takes what its tool's point is near to; opening lets go."""
-        for arm, opened in enumerate(self._open):
-            if opened:
-                self._let_go(arm)
-            elif self._sucked[arm] is None:
-                part = self._near(arm)
-                if part is not None:
-                    self._take(arm, part)
-
-    def _near(self, arm: int) -> int | None:
-        tool = self.tool(arm)[:3, 3]
-        for k, body in enumerate(self.scene.bodies):
-            if body.mass > 0:
-                turn_33 = matrix_of(self.part_K13[k, 3:7])
-                local = turn_33.T @ (tool - self.part_K13[k, :3])
-                for half, centre in body.boxes:
-                    beyond = np.maximum(np.abs(local - centre) - half, 0)
-                    if math.sqrt(float(beyond @ beyond)) < SUCTION_REACH:
-                        return k
-        return None
-
-    def _take(self, arm: int, part: int) -> None:
-        p, c, link = self._p, self._c, self.scene.robot.hand[-1]
-        # The pose of the hand's centre of mass, in which the engine wants the constraint's frame.
-        place, turn = p.getLinkState(self._arms[arm], link, physicsClientId=c)[:2]
-        inverse = p.invertTransform(place, turn)
-        at, orientation = p.multiplyTransforms(
-            *inverse, self.part_K13[part, :3].tolist(), self.part_K13[part, 3:7].tolist()
-        )
-        held = p.createConstraint(
-            self._arms[arm],
-            link,
-            self._parts[part],
-            -1,
-            p.JOINT_FIXED,
-            (0, 0, 0),
-            at,
-            (0, 0, 0),
-            orientation,
-            physicsClientId=c,
-        )
-        p.changeConstraint(held, maxForce=SUCTION_FORCE, physicsClientId=c)
-        self._meet(arm, part, on=False)
-        self._sucked[arm] = (part, held)
-
-    def _let_go(self, arm: int) -> None:
-        held = self._sucked[arm]
-        if held is not None:
-            self._p.removeConstraint(held[1], physicsClientId=self._c)
-            self._meet(arm, held[0], on=True)
-            self._sucked[arm] = None
-
-    def _meet(self, arm: int, part: int, *, on: bool) -> None:
-        for link in self.scene.robot.hand:
-            self._p.setCollisionFilterPair(
-                self._arms[arm], self._parts[part], link, -1, int(on), physicsClientId=self._c
-            )
-
     def tool(self, arm: int) -> Floats:
         """The tool's frame, from the joint angles."""
-        from arenas.assembly.kernel.kinematics import follow
-
         tool_44 = np.empty((4, 4))
         joints = len(self.q_NJ[arm])
         follow(
@@ -467,18 +271,6 @@ class World:
             physicsClientId=c,
         )[2]
         return np.asarray(image, np.uint8).reshape(height, width, 4)[:, :, :3].copy()
-
-
-def matrix_of(quaternion: Floats) -> Floats:
-    """The rotation matrix of a unit quaternion (x y z w)."""
-    x, y, z, w = quaternion.tolist()
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _base_matrix(x: float, y: float, yaw: float) -> Floats:
