@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from agents import learner_class
+from agents.devices import to_array, to_tensor
 from agents.features import features
 from agents.rounds import rounds
 from arenas import full_spec
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from marl.policy import Policy
 
 ME, OTHERS = "learner", "others"
+DEVICE = os.environ.get("MARL_TEST_DEVICE", "cpu")
+"""Where learners of a Practice learn and act whose settings name no device: cpu, cuda or cuda:N."""
 
 
 class Practice:
@@ -57,7 +61,8 @@ class Practice:
         pool = LocalPool([build(self.ref)], copies)
         self.spec = pool.spec
         made = learner_class(learner)
-        self.learner = made(self.spec, made.Settings.read(learner, settings), seed, roles)
+        placed = dict(settings) if DEVICE == "cpu" else {"device": DEVICE, **settings}
+        self.learner = made(self.spec, made.Settings.read(learner, placed), seed, roles)
         players = {ME: Player(self.learner.policy, record=True)}
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         if others is not None:
@@ -108,14 +113,31 @@ class Practice:
         held = self.spec.role(role) if role else self.spec.roles[0]
         return probabilities(self.learner.policy.nets[held.name], features(held, [observation]))
 
+    @torch.no_grad()
+    def action_values(self, observation: NDArray[Any]) -> NDArray[np.float32]:
+        """Values (R, A) of all actions, by the only net of a learner of values."""
+        (role,) = self.spec.roles
+        net = self.learner._q[role.name]
+        x_RF = to_tensor(features(role, [observation]), net.epsilon.device)
+        values: NDArray[np.float32] = to_array(net.direct(net.inputs(x_RF.unsqueeze(0)))[0])
+        return values
+
+    @torch.no_grad()
+    def team_values(
+        self, value_BN: NDArray[np.float32], state_BS: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """What the learner's mixture makes of seats' values, (B, G)."""
+        device = self.learner.policy.nets[self.spec.roles[0].name].inputs.mean.device
+        return to_array(self.learner._mixer(to_tensor(value_BN, device), to_tensor(state_BS, device)))
+
 
 def probabilities(net: Any, x_RF: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401  # an ActorNet
     """Softmax of the head's outputs; with several models row m is asked of model m."""
     with torch.inference_mode():
-        x = torch.from_numpy(x_RF)
+        x = to_tensor(x_RF, net.inputs.mean.device)
         x = x.unsqueeze(0) if net.models == 1 else x.unsqueeze(1)
-        out, _ = net(x, torch.zeros(*x.shape[:2], net.memory_size))
-        result: NDArray[np.float64] = torch.softmax(out.double(), -1).flatten(0, 1).numpy()
+        out, _ = net(x, torch.zeros(*x.shape[:2], net.memory_size, device=x.device))
+        result: NDArray[np.float64] = to_array(torch.softmax(out.double(), -1).flatten(0, 1))
     return result
 
 

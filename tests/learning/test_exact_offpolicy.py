@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.devices import to_array
 from tests.learning.practice import Practice
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def learned_values(practice: Practice) -> tuple[NDArray[np.float32], Any]:
         if hasattr(learner, "_mixer"):
             for net in learner._q.values():
                 net.silence()
-            return learner._chosen(batch).numpy(), batch
-        present = torch.from_numpy(batch.present_BN)
+            return to_array(learner._chosen(batch)), batch
+        present = learner._tensor(batch.present_BN)
         look = learner._look(batch.now, present, learner._done(batch.now))
         found = [learner._judge(part.critic, part.role, look)[0] for part in learner._parts.values()]
-        return torch.cat(found).T.numpy(), batch
+        return to_array(torch.cat(found).T), batch
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS, ids=str)
@@ -73,9 +74,7 @@ def test_a_time_limit_ends_no_value_of_a_team(name: str) -> None:
     practice = Practice(f"{TOYS}:Tickers", 0, settings, learner=name, copies=8)
     practice.run(50)
     values, batch = learned_values(practice)
-    with torch.no_grad():
-        found = practice.learner._mixer(torch.from_numpy(values), torch.from_numpy(batch.state_BS))
-    assert found.numpy() == pytest.approx(10.0, abs=0.3)
+    assert practice.team_values(values, batch.state_BS) == pytest.approx(10.0, abs=0.3)
 
 
 @pytest.mark.parametrize(
@@ -96,13 +95,12 @@ def test_seats_that_leave_early_keep_their_last_reward(name: str, kind: dict[str
             expected = reward * 0.9 ** (end - 1 - now)
             assert values[there & (step[:, seat] == now), seat].mean() == pytest.approx(expected, abs=0.08)
     if name in ("vdn", "qmix"):
-        with torch.no_grad():
-            of_team = practice.learner._mixer(torch.from_numpy(values), torch.from_numpy(batch.state_BS))
+        of_team = practice.team_values(values, batch.state_BS)
         # the team's value is what both get, on average over its seats, though one has left
         for now in range(6):
             expected = (0.9 ** (2 - now) * (now < 3) + 2 * 0.9 ** (5 - now)) / 2
             both = (step[:, 1] == now) & batch.teaches_BN[:, 1]
-            assert of_team.numpy()[both].mean() == pytest.approx(expected, abs=0.08)
+            assert of_team[both].mean() == pytest.approx(expected, abs=0.08)
 
 
 @pytest.mark.parametrize("name", ["dqn", "iddpg", "maddpg"])
@@ -202,9 +200,7 @@ def test_a_frozen_lake_is_worth_what_planning_says(
     options = {"slippery": slippery}
     practice = Practice(f"{TOYS}:Lake", 0, settings, learner="dqn", options=options, copies=32, rollout=32)
     practice.run(updates)
-    net = practice.learner._q["player"]
-    with torch.no_grad():
-        found = net.direct(torch.eye(16).unsqueeze(0))[0].max(-1).values.numpy()
+    found = practice.action_values(np.arange(16)).max(-1)
     exact = lake_values(slippery=slippery, gamma=0.99)
     assert exact[0] == pytest.approx(start, abs=5e-5)
     free = exact > 0
@@ -242,10 +238,8 @@ def test_a_penalty_drives_sums_to_the_safe_middle(name: str, paid: float, value_
     practice.run(35)
     assert practice.examine(20) == paid
     if value_A is not None:
-        net = practice.learner._q["player"]
-        with torch.no_grad():
-            found = net.direct(net.inputs(torch.eye(2).unsqueeze(0)))[0].mean(0)
-        assert found.numpy() == pytest.approx(value_A, abs=1.0)
+        found = practice.action_values(np.eye(2, dtype=np.float32)).mean(0)
+        assert found == pytest.approx(value_A, abs=1.0)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("vdn", 7.0), ("qmix", 8.0)])
@@ -258,10 +252,8 @@ def test_the_two_step_game_tells_mixtures_apart(seed: int, name: str, expected: 
     practice.run(35)
     assert practice.examine(20) == expected
     if name == "vdn":
-        net = practice.learner._q["player"]
-        with torch.no_grad():
-            value_A = net.direct(net.inputs(torch.eye(3)[2:].unsqueeze(0)))[0, 0]
-        assert value_A.numpy() == pytest.approx([-1.5, 6.5], abs=0.35)
+        (value_A,) = practice.action_values(np.eye(3, dtype=np.float32)[2:])
+        assert value_A == pytest.approx([-1.5, 6.5], abs=0.35)
 
 
 @pytest.mark.parametrize(("name", "updates"), [("maddpg", 25), ("matd3", 40)])
