@@ -74,8 +74,9 @@ class Choice:
     epochs: int
 
 
-OURS = Choice(copies=256, minibatch=600, epochs=4)
-THEIRS = Choice(copies=256, minibatch=600, epochs=4)
+ON_MPE = Choice(copies=256, minibatch=600, epochs=8)
+ON_SPREAD = Choice(copies=256, minibatch=600, epochs=4)  # where playing costs little
+THEIRS = Choice(copies=256, minibatch=600, epochs=8)
 
 
 def exam(policy: Policy, seed: int, ref: ArenaRef, episodes: int) -> float:
@@ -229,8 +230,8 @@ class Spent:
 def race(seed: int, limit: int) -> list[Spent]:
     """All sides, a chunk each in turns, until each has arrived or has been given long enough."""
     sides: list[Ours | StableBaselines] = [
-        Ours(MPE, seed, OURS),
-        Ours(SPREAD, seed, OURS),
+        Ours(MPE, seed, ON_MPE),
+        Ours(SPREAD, seed, ON_SPREAD),
         StableBaselines(seed, THEIRS),
     ]
     spent = [Spent() for _ in sides]
