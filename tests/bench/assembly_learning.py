@@ -15,6 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])  # this folder would hide
 from arenas.assembly import preset
 from tests.bench.assembly_course import Course
 from tests.bench.table import Row, show
+
+PANELS = 4
+"""Of a row of the picture."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +125,17 @@ def draw(curves: dict[str, dict[str, list[list[float]]]], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(curves), figsize=(3.6 * len(curves), 2.8), squeeze=False)
-    for axis, (name, lines) in zip(axes[0], sorted(curves.items()), strict=True):
+    rows = math.ceil(len(curves) / PANELS)
+    figure, axes = plt.subplots(rows, PANELS, figsize=(3.6 * PANELS, 2.8 * rows), squeeze=False)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
+    for axis, (name, lines) in zip(axes.flat, sorted(curves.items()), strict=False):
         for seed, points in sorted(lines.items()):
             at = [0, *[p[1] for p in points]], [0, *[p[2] for p in points]]
             axis.plot(*at, marker=".", color=f"C{seed}", label=f"seed {seed}")
-        axis.legend(loc="best", fontsize="small", framealpha=0.6)
-        axis.set(title=name, xlabel="CPU seconds", ylabel="success, %", ylim=(-2, 102))
+        axis.legend(fontsize="small", framealpha=0.6)
+        axis.set(xlabel="CPU seconds", ylabel="success, %", ylim=(-2, 102))
+        axis.set_title(name, fontsize="medium")
     figure.tight_layout()
     figure.savefig(path, dpi=90)
 
