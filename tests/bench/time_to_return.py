@@ -74,8 +74,7 @@ class Choice:
     epochs: int
 
 
-ON_MPE = Choice(copies=256, minibatch=600, epochs=8)
-ON_SPREAD = Choice(copies=256, minibatch=600, epochs=4)  # where playing costs little
+OURS = Choice(copies=256, minibatch=600, epochs=4)
 THEIRS = Choice(copies=256, minibatch=600, epochs=8)
 
 
@@ -230,8 +229,8 @@ class Spent:
 def race(seed: int, limit: int) -> list[Spent]:
     """All sides, a chunk each in turns, until each has arrived or has been given long enough."""
     sides: list[Ours | StableBaselines] = [
-        Ours(MPE, seed, ON_MPE),
-        Ours(SPREAD, seed, ON_SPREAD),
+        Ours(MPE, seed, OURS),
+        Ours(SPREAD, seed, OURS),
         StableBaselines(seed, THEIRS),
     ]
     spent = [Spent() for _ in sides]
