@@ -164,7 +164,9 @@ def test_a_saddle_is_found_by_both_sides(seed: int, name: str) -> None:
     settings = {**QUICK, "gamma": 0.0, **more}
     practice = Practice(f"{TOYS}:Saddle", seed, settings, learner=name, options={"steps": 8}, copies=16)
     practice.run(30)
-    assert practice.probabilities(np.eye(2, dtype=np.float32)).argmax(1).tolist() == [1, 1]
+    found = practice.probabilities(np.eye(2, dtype=np.float32))  # of values, where those are what is learned
+    assert found.argmax(1).tolist() == [1, 1]
+    assert found[:, 1].min() > (0.5 if name == "dqn" else 0.8)
 
 
 def lake_values(*, slippery: bool, gamma: float) -> NDArray[np.float64]:
