@@ -119,8 +119,12 @@ def test_joints_keep_their_limits(action: str, arm: str) -> None:
     sign = 1.0
     for step in range(60):
         sign = -sign if step % 20 == 0 else sign
+        before_NJ = arena.cell.world.q_NJ.copy()
         arena.step({seat: np.full(arena.action_size, sign, np.float32) for seat in arena.agents})
         q_NJ, qd_NJ = arena.cell.world.q_NJ, arena.cell.world.qd_NJ
+        asked_NJ = before_NJ + arena.cell.world.dt * arena.cell.qd_NJ  # the engine would stop them, but hard
+        assert (asked_NJ > chain.low_J - 0.02).all()
+        assert (asked_NJ < chain.high_J + 0.02).all()
         assert (q_NJ > chain.low_J - 0.02).all()
         assert (q_NJ < chain.high_J + 0.02).all()
         assert (np.abs(arena.cell.qd_NJ) <= speed_J + 1e-9).all()
