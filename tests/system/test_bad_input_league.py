@@ -42,7 +42,7 @@ def duel(tmp_path: Path) -> Path:
         (["arenas", "show", "biased_rps", "--set", "steps"], ["--set steps", "name=value"]),
         (["train", "identity", "--set", "learner.setings.lr=1"], ["Did you mean 'settings'?"]),
         (["train", "identity", "--set", "learner.settings.lrr=1"], ["'lrr'", "lr"]),
-        (["train", "identity", "--learner", "poo"], ["learner", "Did you mean 'ppo'?"]),
+        (["train", "identity", "--learner", "poo"], ["learner", "Did you mean 'ppo' or 'mappo'?"]),
         (["train", "identity", "--executor", "ray"], ["--executor", "process"]),
         (["league", "run", "dmeo"], ["Did you mean 'demo'?"]),
         (["league", "run", "demo", "--set", "tournament.blcks=2"], ["Did you mean 'blocks'?"]),
