@@ -48,6 +48,7 @@ MOST_WEIGHT = 2.0
 MINIBATCHES = 8
 """Of a pass, where `minibatch` is left open."""
 FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "gradient_norm")
+_BOUNDED = [FIGURES.index(name) for name in ("policy_loss", "value_loss", "gradient_norm")]
 
 
 class PPO:
@@ -225,7 +226,9 @@ class PPO:
         loss.backward()  # type: ignore[no-untyped-call]  # torch's is not typed
         norm = clip_by_model(part.parameters(), self.settings.max_grad_norm).sum()
         figures = torch.cat([figures, norm.view(1)]) / models
-        if exploded(numbers := to_array(figures)):
+        numbers = to_array(figures)
+        # the KL of ratios that are clipped has no bound
+        if exploded(numbers[_BOUNDED]) or not np.isfinite(numbers).all():
             raise DivergenceError(
                 f"{self.name} on {self.spec.arena}, role {part.role.name}, update {self.updates}",
                 got=str(dict(zip(FIGURES, numbers.tolist(), strict=True))),

@@ -88,10 +88,12 @@ class PPOSettings(Settings):
     def _consistent(self) -> PPOSettings:
         if self.adapt and not self.target_kl:
             raise ValueError("adapt = true needs a target_kl above 0")
+        if self.spread == "state" and self.explore != type(self).model_fields["explore"].default:
+            raise ValueError('explore is the start of a free spread; spread = "state" begins at 1')
         return self
 
 
 class MAPPOSettings(PPOSettings):
     """PPO's settings, with a critic of the state."""
 
-    critic: Critic = Field("state", description=_CRITIC)
+    critic: Literal["state"] = Field("state", description="what the critic sees")

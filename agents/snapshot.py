@@ -84,6 +84,13 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return manifest, tensors
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest alone, unproven; empty where there is none."""
+    path = folder / _MANIFEST
+    found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return found
+
+
 def _contiguous(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array if array.flags["C_CONTIGUOUS"] else array.copy(order="C")
 

@@ -287,7 +287,7 @@ def _line(done: Done, selfplay: SelfPlay) -> str:
         if not last.get("updates", 1.0):  # those who learn from replay count them
             return (
                 f"learned nothing from {result['decisions']:,} decisions in stage {task.stage}: "
-                f"{_trained(done, selfplay)} plays as it began, as learner.settings.warmup steps come first"
+                f"{_trained(done, selfplay)} plays as it began, as learner.settings.warmup or every is longer"
             )
         return (
             f"trained {_trained(done, selfplay)} in stage {task.stage}: "

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
+from agents.checkpoint import check_settings
 from agents.rounds import rounds
 from arenas.yardsticks import yardstick
 from league.matches import Variants, play_blocks
@@ -139,7 +140,9 @@ class Workshop:
         settings = kind.Settings.read(f"learner {task.learner}", task.settings)
         learner = kind(pool.spec, settings, task.learner_seed)
         if task.checkpoint is not None:
-            learner.restore(self._folder / CHECKPOINTS / task.checkpoint)
+            kept = self._folder / CHECKPOINTS / task.checkpoint
+            check_settings(kept, settings.model_dump(mode="json"))
+            learner.restore(kept)
         players = self._seated(task.opponents, pool.spec, greedy=False)
         players[task.player] = Seated(learner.policy, record=True)
         play = Play(pool, _lineups(task, pool, variants), players, want_state=learner.want_state)

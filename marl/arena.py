@@ -222,7 +222,7 @@ class Arena(ParallelEnv[str, Any, Any]):
         if not value.keys() <= self._codecs.keys():
             raise SpecError(
                 f"{type(self).__name__}: Step of advance()",
-                got=f"seat {min(value.keys() - self._codecs.keys())!r}",
+                got=f"seat {min(value.keys() - self._codecs.keys(), key=str)!r}",
                 expected=f"seats among {self.possible_agents}",
             )
         return [value.get(seat, 0) for seat in self.agents]

@@ -190,3 +190,14 @@ def test_newer_ledger_is_left_alone(tmp_path: Path) -> None:
         League(toy(of=DUEL), tmp_path)
     with pytest.raises(LedgerError, match="schema 999"):
         Ledger.open(tmp_path / LEDGER)
+
+
+def test_a_learner_whose_defaults_have_changed_does_not_go_on_as_another_one(tmp_path: Path) -> None:
+    """One error names the settings that the run has learned with, and where to write them."""
+    _stopped_after(toy(), tmp_path, 2)
+    for manifest in (tmp_path / "checkpoints").glob("*/manifest.json"):
+        told = json.loads(manifest.read_text())
+        told["settings"] |= {"epochs": 77, "of_another_version": 1, "device": "cuda"}
+        manifest.write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match=r"write: epochs = 77$"):
+        carried_out(toy(), tmp_path)
