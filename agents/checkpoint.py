@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 
 from agents import snapshot
 from agents.devices import to_array
-from marl.errors import ConfigError, SnapshotError
+from marl.errors import SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,23 +71,10 @@ def check(folder: Path, manifest: Mapping[str, Any], expected: Mapping[str, Any]
             raise SnapshotError(f"{folder}: {key}", got=repr(manifest.get(key)), expected=repr(own))
 
 
-def check_settings(folder: Path, now: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a checkpoint has learned with other settings: its run would become another one.
-
-    `now` are all settings as plain JSON. Those that its version did not have do not count, nor does `device`.
-    """
-    then = snapshot.read_manifest(folder).get("settings", {})
-    changed = {
-        name: then[name] for name in then if name in now and name != "device" and now[name] != then[name]
-    }
-    if changed:
-        raise ConfigError(
-            "[learner.settings]",
-            got=", ".join(f"{name} = {json.dumps(now[name])}" for name in changed),
-            expected="what the run has been learning with, also where defaults are others by now",
-            remedy="In the run's config.toml, below [learner.settings], write: "
-            + ", ".join(f"{name} = {json.dumps(value)}" for name, value in changed.items()),
-        )
+def begun_with(folder: Path) -> dict[str, Any]:
+    """All settings of the learner that wrote a checkpoint, with the defaults of then; {} where it told none."""
+    settings: dict[str, Any] = snapshot.read_manifest(folder).get("settings", {})
+    return settings
 
 
 def _arrays(part: Part) -> dict[str, NDArray[Any]]:

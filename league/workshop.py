@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
-from agents.checkpoint import check_settings
+from agents.checkpoint import begun_with
 from agents.rounds import rounds
 from arenas.yardsticks import yardstick
 from league.matches import Variants, play_blocks
@@ -137,11 +137,12 @@ class Workshop:
     def _train(self, task: TrainTask) -> dict[str, Any]:
         pool, variants = self._pool(task.pool)
         kind = learner_class(task.learner)
-        settings = kind.Settings.read(f"learner {task.learner}", task.settings)
-        learner = kind(pool.spec, settings, task.learner_seed)
+        given, kept = dict(task.settings), None
         if task.checkpoint is not None:
             kept = self._folder / CHECKPOINTS / task.checkpoint
-            check_settings(kept, settings.model_dump(mode="json"))
+            given = begun_with(kept) | given  # a later version may have other defaults
+        learner = kind(pool.spec, kind.Settings.read(f"learner {task.learner}", given), task.learner_seed)
+        if kept is not None:
             learner.restore(kept)
         players = self._seated(task.opponents, pool.spec, greedy=False)
         players[task.player] = Seated(learner.policy, record=True)

@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
 from league.config import LeagueSettings
 from league.league import League, Progress
 from league.ledger import Ledger
 from league.runs import LEDGER, Run
 from marl.errors import ConfigError, LedgerError, RunError, SnapshotError
 from tests.league.driving import DUEL, TOY, assert_whole, carried_out, tasks_recorded, toy, trace
+
+
+class OfALaterVersion(PPOSettings):
+    """PPO's settings, with another default."""
+
+    value_weight: float = Field(0.7, description="weight of the value loss")
 
 
 class _Stopped(Exception):  # noqa: N818  # it is no error
@@ -192,12 +201,12 @@ def test_newer_ledger_is_left_alone(tmp_path: Path) -> None:
         Ledger.open(tmp_path / LEDGER)
 
 
-def test_a_learner_whose_defaults_have_changed_does_not_go_on_as_another_one(tmp_path: Path) -> None:
-    """One error names the settings that the run has learned with, and where to write them."""
-    _stopped_after(toy(), tmp_path, 2)
-    for manifest in (tmp_path / "checkpoints").glob("*/manifest.json"):
-        told = json.loads(manifest.read_text())
-        told["settings"] |= {"epochs": 77, "of_another_version": 1, "device": "cuda"}
-        manifest.write_text(json.dumps(told))
-    with pytest.raises(ConfigError, match=r"write: epochs = 77$"):
-        carried_out(toy(), tmp_path)
+def test_a_run_goes_on_with_the_defaults_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings that nobody gave stay what they were, though a later version has another default."""
+    whole = trace(carried_out(toy(), tmp_path / "whole"))
+    _stopped_after(toy(), tmp_path / "parts", 2)
+    monkeypatch.setattr(PPO, "Settings", OfALaterVersion)
+    assert trace(carried_out(toy(), tmp_path / "parts")) == whole
+    assert trace(carried_out(toy(), tmp_path / "new")) != whole
