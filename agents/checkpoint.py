@@ -72,7 +72,7 @@ def check(folder: Path, manifest: Mapping[str, Any], expected: Mapping[str, Any]
 
 
 def begun_with(folder: Path) -> dict[str, Any]:
-    """All settings of the learner that wrote a checkpoint, with the defaults of then; {} where it told none."""
+    """All settings of the learner that wrote a checkpoint, with defaults of then; {} where it told none."""
     settings: dict[str, Any] = snapshot.read_manifest(folder).get("settings", {})
     return settings
 
