@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 
-from agents import snapshot
 from agents.devices import to_array
 from marl.errors import SnapshotError
 
@@ -69,12 +68,6 @@ def check(folder: Path, manifest: Mapping[str, Any], expected: Mapping[str, Any]
     for key, own in expected.items():
         if manifest.get(key) != own:
             raise SnapshotError(f"{folder}: {key}", got=repr(manifest.get(key)), expected=repr(own))
-
-
-def begun_with(folder: Path) -> dict[str, Any]:
-    """All settings of the learner that wrote a checkpoint, with defaults of then; {} where it told none."""
-    settings: dict[str, Any] = snapshot.read_manifest(folder).get("settings", {})
-    return settings
 
 
 def _arrays(part: Part) -> dict[str, NDArray[Any]]:

@@ -84,11 +84,12 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return manifest, tensors
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest alone, unproven; empty where there is none."""
+def begun_with(folder: Path) -> dict[str, Any]:
+    """All settings of the learner that wrote a checkpoint, with defaults of then; {} where it told none."""
     path = folder / _MANIFEST
-    found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
-    return found
+    manifest = json.loads(path.read_bytes()) if path.is_file() else {}
+    settings: dict[str, Any] = manifest.get("settings", {})
+    return settings
 
 
 def _contiguous(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from agents import learner_class, load_snapshot, make_policy
-from agents.checkpoint import begun_with
 from agents.rounds import rounds
+from agents.snapshot import begun_with
 from arenas.yardsticks import yardstick
 from league.matches import Variants, play_blocks
 from league.matchmaking import OpponentMix, Pool, draw_lineup
