@@ -55,7 +55,7 @@ class Assembly(Arena):
 
     Options = AssemblyOptions
     options: AssemblyOptions
-    version = "1"
+    version = "2"
     higher_is = "1 for success, 0 otherwise"
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
@@ -80,7 +80,9 @@ class Assembly(Arena):
                 got=f"{here} parts in stage {options.stage}",
                 expected="room for all of them",
             )
-        self.plan = plan_of(self.product, suction=options.arm == "kuka", tolerance=options.tolerance)
+        self.plan = plan_of(
+            self.product, options.arms, suction=options.arm == "kuka", tolerance=options.tolerance
+        )
         self._hand_MN: NDArray[np.int64] = self.plan.mate_M["hand"][:, : options.arms]
         self.seats = tuple(f"arm_{i}" for i in range(self.room))
         self._number = {seat: arm for arm, seat in enumerate(self.seats)}

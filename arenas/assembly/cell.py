@@ -173,6 +173,7 @@ class Cell:
             world.part_K13,
             self.turn_K33,
             plan.mate_M,
+            plan.order_NK,
             self.goal_M4,
             self.done_M,
             self.active_M,

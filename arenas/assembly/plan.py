@@ -1,12 +1,13 @@
 """A product as arrays: what the kernel reads of its mates.
 
-Axes: M mates, I their joints. Hands have room for as many arms as there can be, so that one compiled kernel
-serves all.
+Axes: N arms, K parts, M mates, I their joints. Hands have room for as many arms as there can be, so that one
+compiled kernel serves all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,21 +36,22 @@ JOINT = np.dtype([("onto", np.int64), ("point", np.float64, 3), ("at", np.float6
 
 @dataclass(frozen=True)
 class Plan:
-    """Mates and joints as records, and which mates must be done before which."""
+    """Mates and joints as records, which mates go before which, and in what order arms see parts."""
 
     mate_M: NDArray[Any]
     joint_I: NDArray[Any]
     after_MM: NDArray[np.bool_]
+    order_NK: NDArray[np.int64]
 
 
-def plan_of(product: Product | None, *, suction: bool, tolerance: float | None) -> Plan:
+def plan_of(product: Product | None, arms: int, *, suction: bool, tolerance: float | None) -> Plan:
     """The arrays of a product; None: nothing is built. `tolerance` (m) replaces that of all mates across."""
     mates = product.mates if product is not None else ()
     mate_M = np.zeros(len(mates), MATE)
     joint_I = np.zeros(sum(len(mate.joints) for mate in mates), JOINT)
     after_MM = np.zeros((len(mates), len(mates)), np.bool_)
     if product is None:
-        return Plan(mate_M, joint_I, after_MM)
+        return Plan(mate_M, joint_I, after_MM, np.zeros((arms, 0), np.int64))
     number = {part.name: k for k, part in enumerate(product.parts)} | {TABLE: -1}
     first = 0
     for m, mate in enumerate(mates):
@@ -73,7 +75,22 @@ def plan_of(product: Product | None, *, suction: bool, tolerance: float | None) 
             joint_I[first] = (number[joint.onto], joint.point, joint.at)
             first += 1
         after_MM[m, list(product.before(m))] = True
-    return Plan(mate_M, joint_I, after_MM)
+    return Plan(mate_M, joint_I, after_MM, _orders(mate_M, arms, len(product.parts)))
+
+
+def _orders(mate_M: NDArray[Any], arms: int, parts: int) -> NDArray[np.int64]:
+    """For each arm its own parts in the order of their mates, then its next neighbour's, fixed ones last.
+
+    So one policy is right for all arms: what is first is what it is to move.
+    """
+
+    def rank(arm: int, part: int) -> tuple[int, int, int]:
+        mates = np.flatnonzero(mate_M["part"] == part)
+        hands = np.flatnonzero(mate_M["hand"][mates].any(0))
+        return int(min((hands - arm) % arms, default=arms)), int(min(mates, default=0)), part
+
+    orders = [sorted(range(parts), key=partial(rank, arm)) for arm in range(arms)]
+    return np.array(orders, np.int64).reshape(arms, parts)
 
 
 def _top(part: Part, x: float, y: float) -> float:

@@ -68,13 +68,13 @@ NEAR, FAR, FROM_HOME = (
     {**HOME, "max_steps": 60},
 )
 """Hands begin on their way to the blocks, anywhere on it, or at home; short matches begin anew more often."""
-CURRICULUM = (((NEAR,), 60_000), ((NEAR, FAR), 100_000), ((FAR, FROM_HOME), 440_000))
+CURRICULUM = (((NEAR,), 60_000), ((NEAR, FAR), 100_000), ((FAR, FROM_HOME), 140_000))
 PRECISE = {
     "minibatch": 256,
     "target_kl": 0.03,
     "explore": 0.4,
     "lr_end": 0.2,
-    "anneal_decisions": 600_000,
+    "anneal_decisions": 300_000,
 }
 """How PPO learns to grasp: less noise at the start, and more, smaller steps, smallest at last."""
 FINE = {"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01, "adapt": True, "warm_up": 8_000, "normalise": False}
@@ -86,8 +86,8 @@ TASKS = (
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
     simple("S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 120_000, None, learner="maddpg", final=200),
-    Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=8, changed=PRECISE),
-    Task("S1 lift, no curriculum", preset("s1"), (((FROM_HOME,), 600_000),), 80, exams=8, changed=PRECISE),
+    Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=12, changed=PRECISE),
+    Task("S1 lift, no curriculum", preset("s1"), (((FROM_HOME,), 300_000),), 80, exams=12, changed=PRECISE),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
     simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),

@@ -32,7 +32,7 @@ OTHER = {
     "elbow": 3,
     "wrist": 3,
 }
-"""For each other arm, in the order of seats; zeros where a seat is absent."""
+"""For each other arm, the next seat's first, around the table; zeros where a seat is absent."""
 PART = {
     "position": 3,
     "rotation": 6,
@@ -48,7 +48,7 @@ PART = {
     "keep": 1,  # 1: its current step ends in the hand
     "present": 1,  # 0: no such part in this match, all zeros
 }
-"""For each part."""
+"""For each part: those that this arm has a hand in first, in the order of their mates (`plan.order_NK`)."""
 TASK = {
     "stage": len(STAGES),
     "time": 1,

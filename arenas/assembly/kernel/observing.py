@@ -64,14 +64,14 @@ def put_others(
     speed_N3: Floats,
     frame_NJ44: Floats,
 ) -> int:
-    """What an arm sees of the others; zeros for seats without an arm."""
-    for other in range(seats):
-        if other == i:
-            continue
-        if other >= tool_N44.shape[0]:
+    """What an arm sees of the others, its next neighbour first; zeros for seats without an arm."""
+    arms = tool_N44.shape[0]
+    for step in range(1, seats):
+        if step >= arms:
             out_O[at : at + OTHER_SIZE] = 0.0
             at += OTHER_SIZE
             continue
+        other = (i + step) % arms
         at = put_tool(out_O, at, base_44, tool_N44[other], speed_N3[other])
         out_O[at] = width_N[other]
         out_O[at + 1] = 1.0 if holds_NK[other].any() else 0.0
@@ -130,14 +130,15 @@ def put_parts(
     part_K13: Floats,
     turn_K33: Floats,
     mate_M: NDArray[np.void],
+    order_K: NDArray[np.int64],
     goal_M4: Floats,
     done_M: Flags,
     active_M: Flags,
     current_K: NDArray[np.int64],
 ) -> int:
-    """All parts, each with the step that it is in."""
+    """All parts in this arm's order, each with the step that it is in."""
     grasp_3, nowhere_4 = np.empty(3), np.empty(4)
-    for k in range(part_K13.shape[0]):
+    for k in order_K:
         m, held = current_K[k], holds_NK[:, k].sum()
         grasp_3[:] = part_K13[k, :3]
         if m < 0:  # it is fixed: its goal is where it is, and no arm has to do with it
@@ -203,6 +204,7 @@ def observe(
     part_K13: Floats,
     turn_K33: Floats,
     mate_M: NDArray[np.void],
+    order_NK: NDArray[np.int64],
     goal_M4: Floats,
     done_M: Flags,
     active_M: Flags,
@@ -237,6 +239,7 @@ def observe(
             part_K13,
             turn_K33,
             mate_M,
+            order_NK[i],
             goal_M4,
             done_M,
             active_M,

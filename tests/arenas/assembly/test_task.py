@@ -81,13 +81,15 @@ def test_the_table_of_observations_is_right() -> None:
         near("other_0.tool", turn_33.T @ (world.tool(1 - i)[:3, 3] - base_3))
         near("other_0.active", 1.0)
         near("other_1.active", 0.0)
-        for k in range(3):
-            near(f"part_{k}.position", turn_33.T @ (world.part_K13[k, :3] - base_3))
-            near(f"part_{k}.present", 1.0)
-        near(f"part_{i}.held", 1.0)
-        near(f"part_{i}.mine", 1.0)
-        near(f"part_{1 - i}.mine", 0.0)
-        near("part_0.to_goal", turn_33.T @ (cell.goal_M4[0, :3] - world.part_K13[0, :3]))
+        own, other, beam = i, 1 - i, 2  # a pillar each, seen first and last; between them what both carry
+        for place, k in enumerate((own, beam, other)):
+            near(f"part_{place}.position", turn_33.T @ (world.part_K13[k, :3] - base_3))
+            near(f"part_{place}.present", 1.0)
+        near("part_0.held", 1.0)
+        near("part_0.mine", 1.0)
+        near("part_2.held", 1.0)
+        near("part_2.mine", 0.0)
+        near("part_0.to_goal", turn_33.T @ (cell.goal_M4[own, :3] - world.part_K13[own, :3]))
         near("part_3.present", 0.0)
         assert not any(part_of(arena, row, name).any() for name in slices_of(3, 4, 5) if "part_3" in name)
         near("stage", np.eye(7)[6])
