@@ -32,16 +32,20 @@ PANELS = 4
 """Of a row of the picture."""
 
 
+Stages = tuple[tuple[tuple[dict[str, Any], ...], int], ...]
+"""Options that train side by side, and for how many actions, one after the other."""
+
+
 @dataclass(frozen=True)
 class Task:
-    """What is learned: options that train side by side, and for how many actions; the bar in percent.
+    """What is learned, and the bar in percent.
 
     `shown` > 0: first cloned from so many steps of 16 copies of scripted arms at each of `noises`.
     """
 
     name: str
     options: dict[str, Any]
-    stages: tuple[tuple[tuple[dict[str, Any], ...], int], ...]
+    stages: Stages
     bar: float | None = None
     learner: str = "ppo"
     shown: int = 0
@@ -60,15 +64,19 @@ def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, 
     return Task(name, options, (((options,), actions),) if actions else (), bar, **more)
 
 
-HOME = preset("s1", team_weight=0.0, iterations=20)
-"""S1 as it is trained in: each arm is paid for its own block; the engine's solver is softer and faster."""
-NEAR, FAR, FROM_HOME = (
-    {**HOME, "near": 0.4, "max_steps": 40},
-    {**HOME, "near": 0.0, "max_steps": 50},
-    {**HOME, "max_steps": 60},
-)
-"""Hands begin on their way to the blocks, anywhere on it, or at home; short matches begin anew more often."""
-CURRICULUM = (((NEAR,), 60_000), ((NEAR, FAR), 100_000), ((FAR, FROM_HOME), 140_000))
+def from_home(options: dict[str, Any]) -> dict[str, Any]:
+    """S1 as it is trained in: an arm is paid for its own block, matches are short, the solver soft and fast."""
+    return {**options, "team_weight": 0.0, "iterations": 20, "max_steps": 60}
+
+
+def curriculum(options: dict[str, Any], actions: int) -> Stages:
+    """Hands begin on their way to the blocks, then anywhere on it, at last half of them at home."""
+    home = from_home(options)
+    near, far = {**home, "near": 0.4, "max_steps": 40}, {**home, "near": 0.0, "max_steps": 50}
+    parts = (((near,), 3), ((near, far), 5), ((far, home), 7))
+    return tuple((starts, actions * part // 15) for starts, part in parts)
+
+
 PRECISE = {
     "minibatch": 256,
     "target_kl": 0.03,
@@ -77,6 +85,8 @@ PRECISE = {
     "anneal_decisions": 300_000,
 }
 """How PPO learns to grasp: less noise at the start, and more, smaller steps, smallest at last."""
+MORE_ARMS = {**PRECISE, "minibatch": 512, "anneal_decisions": 600_000}
+"""Four arms give twice the decisions of two."""
 FINE = {"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01, "adapt": True, "warm_up": 8_000, "normalise": False}
 """How PPO goes on from a clone."""
 
@@ -86,8 +96,25 @@ TASKS = (
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
     simple("S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 120_000, None, learner="maddpg", final=200),
-    Task("S1 lift, curriculum", preset("s1"), CURRICULUM, 80, exams=12, changed=PRECISE),
-    Task("S1 lift, no curriculum", preset("s1"), (((FROM_HOME,), 300_000),), 80, exams=12, changed=PRECISE),
+    Task(
+        "S1 lift, curriculum", preset("s1"), curriculum(preset("s1"), 300_000), 80, exams=12, changed=PRECISE
+    ),
+    Task(
+        "S1 lift, no curriculum",
+        preset("s1"),
+        (((from_home(preset("s1")),), 300_000),),
+        80,
+        exams=12,
+        changed=PRECISE,
+    ),
+    Task(
+        "S1 lift, 4 arms, curriculum",
+        preset("lift", arms=4),
+        curriculum(preset("lift", arms=4), 600_000),
+        None,
+        exams=12,
+        changed=MORE_ARMS,
+    ),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
     simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),
