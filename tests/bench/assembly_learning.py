@@ -65,7 +65,7 @@ def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, 
 
 
 def from_home(options: dict[str, Any]) -> dict[str, Any]:
-    """S1 as it is trained in: an arm is paid for its own block, matches are short, the solver soft and fast."""
+    """S1 as it is trained in: an arm is paid for its own block, matches are short, the solver fast."""
     return {**options, "team_weight": 0.0, "iterations": 20, "max_steps": 60}
 
 
