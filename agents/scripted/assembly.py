@@ -62,12 +62,13 @@ class Arm:
 
     def __init__(self, spec: Spec, *, grips: bool = True) -> None:
         options, role = spec.options, spec.roles[0]
-        if options["action"] not in {"ee_delta", "ee_delta6"} or "tool" not in role.slices:
+        if options["action"] not in {"ee_delta", "ee_delta6"} or options["observation"] != "full":
             raise SpecError(
                 f"scripted arm in {spec.arena}",
                 got=f"action = {options['action']}, observation = {options['observation']}",
                 expected="action ee_delta or ee_delta6, observation full",
-                remedy="For the classic preset there is the player `classic`.",
+                remedy="It reads where parts are in numbers; for the classic preset there is the "
+                "player `classic`.",
             )
         self._slices, self._size = role.slices, role.action_size
         self._parts = sum(name.endswith(".present") for name in role.slices)

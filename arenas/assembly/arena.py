@@ -15,6 +15,7 @@ from gymnasium import spaces
 from arenas.assembly.kernel import layout
 from arenas.assembly.options import AssemblyOptions
 from arenas.assembly.physics.engine import engine
+from arenas.assembly.pixels import pixel_slices, pixel_space, seen_by
 from arenas.assembly.plan import plan_of
 from arenas.assembly.product import Product, read_product
 from arenas.assembly.stages import BUILDS
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from arenas.assembly.cell import Cell
+    from arenas.assembly.physics.scene import Look
 
 ACTION_SIZES = {"ee_delta": 5, "ee_delta6": 7, "joint_vel": 8, "joint_delta": 8}
 HOLD_STEPS = 5
@@ -44,6 +46,7 @@ class Assembly(Arena):
     """One to four arms around a table build what a stage asks for; one seat an arm, all in one team.
 
     Observation (float32, own base frame, SI units): `arenas.assembly.kernel.layout` names every number.
+    `pixels`: a Dict of an image (84, 84, 3) of bytes and, `own`, what an arm knows of itself and the task.
     Action (float32 in -1..1), last number the grip (1 open, -1 closed): `ee_delta` x, y, z (0.6 m/s), yaw
     (3 rad/s); `ee_delta6` with roll and pitch; `joint_vel` (2 rad/s) and `joint_delta`. KUKA's joint modes
     have no grip in stage reach.
@@ -91,19 +94,22 @@ class Assembly(Arena):
         if options.arm == "kuka" and options.stage == "reach" and options.action.startswith("joint"):
             self.action_size = 7
         self.action = spaces.Box(-1, 1, (self.action_size,), np.float32)
-        size = (
-            17
-            if options.observation == "classic"
-            else layout.size_of(self.room, self.part_room, self.action_size)
-        )
-        if options.observation == "full":
-            self.slices = {"arm": layout.slices_of(self.room, self.part_room, self.action_size)}
-        self.observation = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self._declare_observation()
         steps = REACH_STEPS if self.product is None else self.product.max_steps
         scale = options.hz / REFERENCE_HZ * REFERENCE_SUBSTEPS / options.substeps
         self.max_steps = options.max_steps or math.ceil(steps * scale)
         self.stage_number = layout.STAGES.index(options.stage.removesuffix("_held"))
         self.tolerance = options.tolerance or REACH_TOLERANCE
+
+    def _declare_observation(self) -> None:
+        kind, action = self.options.observation, self.action_size
+        if kind == "pixels":
+            self.observation, self.slices = pixel_space(action), {"arm": pixel_slices(action)}
+            return
+        size = 17 if kind == "classic" else layout.size_of(self.room, self.part_room, action)
+        if kind == "full":
+            self.slices = {"arm": layout.slices_of(self.room, self.part_room, action)}
+        self.observation = spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def _product(self) -> Product | None:
         options = self.options
@@ -127,12 +133,15 @@ class Assembly(Arena):
         from arenas.assembly.cell import Cell  # compiles or loads the kernel
 
         size = layout.size_of(self.room, self.part_room, self.action_size)
+        look: Look = "light" if self.options.observation == "pixels" else "none"
+        if look == "none" and self.render_mode is not None:
+            look = "stock"
         return Cell(
             self.options,
             self.product,
             self.plan,
             (self.room, self.action_size, size),
-            visuals=self.render_mode is not None,
+            look=look,
         )
 
     def present(self) -> tuple[str, ...]:
@@ -154,11 +163,14 @@ class Assembly(Arena):
         weight = self.options.team_weight
         self._potential_N = [_potential(row, weight) for row in cell.tally_N6.tolist()]
 
-    def observe(self, seat: str) -> NDArray[np.float32]:
+    def observe(self, seat: str) -> Any:  # noqa: ANN401  # numbers, or numbers and an image
         """What an arm sees."""
-        row_O: NDArray[np.float32] = self.cell.observation_NO[self._number[seat]]
-        if self.options.observation == "full":
+        arm, kind = self._number[seat], self.options.observation
+        row_O: NDArray[np.float32] = self.cell.observation_NO[arm]
+        if kind == "full":
             return row_O
+        if kind == "pixels":
+            return seen_by(self.cell, arm)
         return np.concatenate([row_O[:14], row_O[-3:]])
 
     def advance(self, actions: Mapping[str, Any]) -> Step:
@@ -272,7 +284,7 @@ class Assembly(Arena):
         return shown
 
     def render(self) -> Any:  # noqa: ANN401  # an image
-        """A picture (480, 640, 3) where render_mode is "rgb_array"."""
+        """A picture (480, 640, 3) where render_mode is "rgb_array"; of coarse meshes if arms see pixels."""
         if self.render_mode is None:
             return None
         return self.cell.world.picture(640, 480)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from arenas.assembly.options import AssemblyOptions
+    from arenas.assembly.physics.scene import Look
     from arenas.assembly.plan import Plan
     from arenas.assembly.product import Product
 
@@ -48,7 +49,7 @@ class Cell:
         plan: Plan,
         sizes: tuple[int, int, int],
         *,
-        visuals: bool,
+        look: Look,
     ) -> None:
         seats, action, observation = sizes
         parts = product.parts if product is not None else ()
@@ -65,7 +66,7 @@ class Cell:
                 iterations=options.iterations,
                 effort=options.effort,
                 suction=options.arm == "kuka",
-                visuals=visuals,
+                look=look,
             )
         )
         self._entries = entries()

@@ -38,8 +38,10 @@ class AssemblyOptions(Options):
     action: Literal["ee_delta", "ee_delta6", "joint_vel", "joint_delta"] = Field(
         "ee_delta", description="What an action moves: the tool (x y z yaw, or six), or the joints."
     )
-    observation: Literal["full", "classic"] = Field(
-        "full", description="All of the table in docs, or joint angles, velocities and the way to the target."
+    observation: Literal["full", "classic", "pixels"] = Field(
+        "full",
+        description="All of the table in docs; joint angles, velocities and the way to the target; or an "
+        "image (84 x 84) by a camera of the arm's own, with the arm's and the task's own numbers.",
     )
     reward: Literal["shaped", "sparse", "classic"] = Field(
         "shaped", description="Progress and success; success only; or minus the distance (stage reach)."

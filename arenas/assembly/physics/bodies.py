@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arenas.assembly.physics.engine import data_folder
+from arenas.assembly.physics.light import light_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +26,7 @@ def add_table(p: Any, client: int, scene: Scene) -> int:  # noqa: ANN401  # the 
     half, at = TABLE_HALF, (0.0, 0.0, -TABLE_HALF[2])
     shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
     look = -1
-    if scene.visuals:
+    if scene.look != "none":
         look = p.createVisualShape(
             p.GEOM_BOX, halfExtents=half, rgbaColor=(0.82, 0.8, 0.76, 1), physicsClientId=client
         )
@@ -33,15 +36,22 @@ def add_table(p: Any, client: int, scene: Scene) -> int:  # noqa: ANN401  # the 
     return int(body)
 
 
-def add_arm(p: Any, client: int, scene: Scene, base_3: tuple[float, float, float]) -> int:  # noqa: ANN401
+def add_arms(p: Any, client: int, scene: Scene) -> list[int]:  # noqa: ANN401
+    """The arms of the scene, where they stand."""
+    file = Path(data_folder()) / scene.robot.urdf
+    with light_file(file) if scene.look == "light" else nullcontext(file) as urdf:
+        return [_add_arm(p, client, scene, urdf, base_3) for base_3 in scene.base_N3]
+
+
+def _add_arm(p: Any, client: int, scene: Scene, urdf: Path, base_3: tuple[float, float, float]) -> int:  # noqa: ANN401
     """An arm whose base stands at x, y and is turned by a yaw."""
     robot, (x, y, yaw) = scene.robot, base_3
     arm = p.loadURDF(
-        f"{data_folder()}/{robot.urdf}",
+        str(urdf),
         (x, y, 0),
         p.getQuaternionFromEuler((0, 0, yaw)),
         useFixedBase=True,
-        flags=0 if scene.visuals else p.URDF_IGNORE_VISUAL_SHAPES,
+        flags=p.URDF_IGNORE_VISUAL_SHAPES if scene.look == "none" else 0,
         physicsClientId=client,
     )
     for link in range(-1, p.getNumJoints(arm, physicsClientId=client)):
@@ -70,7 +80,7 @@ def add_part(p: Any, client: int, scene: Scene, number: int) -> int:  # noqa: AN
         physicsClientId=client,
     )
     look = -1
-    if scene.visuals:
+    if scene.look != "none":
         look = p.createVisualShapeArray(
             shapeTypes=kinds,
             halfExtents=halves,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from arenas.assembly.product import Colour, Vector
     from arenas.assembly.robots import Robot
+
+Look = Literal["none", "light", "stock"]
+"""Nothing can be drawn; robots as coarse meshes, for small pictures made often; as their maker has them."""
 
 
 @dataclass(frozen=True)
@@ -32,5 +35,5 @@ class Scene:
     iterations: int = 50
     effort: float = 1.0
     suction: bool = False
-    visuals: bool = False
+    look: Look = "none"
     gear: bool = True

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from arenas.assembly.kernel.kinematics import follow
-from arenas.assembly.physics.bodies import add_arm, add_part, add_table, set_masks
+from arenas.assembly.physics.bodies import add_arms, add_part, add_table, set_masks
+from arenas.assembly.physics.camera import SPECTATOR, camera_of
 from arenas.assembly.physics.engine import data_folder, engine
 from arenas.assembly.physics.suction import Suction
 from arenas.assembly.robots import FINGER_EFFORT, chain_of
@@ -61,7 +62,8 @@ class World:
         self.part_K13 = part.reshape(-1, 13)
         self.base_N44 = np.stack([_base_matrix(*base) for base in scene.base_N3])
         self._table = add_table(p, self._c, scene)
-        self._arms = [add_arm(p, self._c, scene, base) for base in scene.base_N3]
+        self._arms = add_arms(p, self._c, scene)
+        self._cameras = [camera_of(base_44) for base_44 in self.base_N44]
         self._parts = [add_part(p, self._c, scene, k) for k in range(len(scene.bodies))]
         hands = Suction(p, self._c, scene, self._arms, self._parts)
         self._suction = hands if scene.suction else None
@@ -255,22 +257,13 @@ class World:
             arms.append([[*state[4], *state[5]] for state in states])
         return arms, [part[:7] for part in self.part_K13.tolist()]
 
-    def picture(self, width: int, height: int, *, distance: float = 1.7, shadow: bool = True) -> Any:  # noqa: ANN401
-        """An image (height, width, 3) of bytes, by the engine's software renderer."""
-        p, c = self._p, self._c
-        view = p.computeViewMatrixFromYawPitchRoll((0, 0, 0.15), distance, 35, -32, 0, 2)
-        projection = p.computeProjectionMatrixFOV(45, width / height, 0.1, 6)
-        image = p.getCameraImage(
-            width,
-            height,
-            view,
-            projection,
-            lightDirection=(0.6, -0.8, 1.6),
-            shadow=int(shadow),
-            renderer=p.ER_TINY_RENDERER,
-            physicsClientId=c,
-        )[2]
-        return np.asarray(image, np.uint8).reshape(height, width, 4)[:, :, :3].copy()
+    def picture(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The whole table as people look at it, (height, width, 3)."""
+        return SPECTATOR.shoot(self._p, self._c, width, height, shadow=True)
+
+    def seen_by(self, arm: int, side: int) -> NDArray[np.uint8]:
+        """An arm's place by its camera, (side, side, 3); without shadows, which would double its price."""
+        return self._cameras[arm].shoot(self._p, self._c, side, side, shadow=False)
 
 
 def _base_matrix(x: float, y: float, yaw: float) -> Floats:

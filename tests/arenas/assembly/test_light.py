@@ -1,0 +1,68 @@
+"""Coarse meshes: few faces, and nothing else of a robot's file is another."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pybullet", reason="the physics engine has no wheel for this Python")
+
+from arenas.assembly.physics.engine import data_folder
+from arenas.assembly.physics.light import CELL, STL_FACE, STL_HEAD, light_file, thinned
+from arenas.assembly.robots import ROBOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_FACES = 5_000
+"""Of a whole arm; its maker's has 109 thousand (panda), 13 thousand (kuka)."""
+
+
+def meshes(root: ET.Element, kind: str) -> Iterator[str]:
+    """The files of an arm's looks (visual), or of what it touches with (collision)."""
+    for mesh in root.iterfind(f"link/{kind}/geometry/mesh"):
+        yield mesh.get("filename", "")
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_a_light_arm_has_few_faces_and_is_the_same_arm(name: str) -> None:
+    """All but looks is as installed; the file and its meshes are gone afterwards."""
+    installed = Path(data_folder()) / ROBOTS[name].urdf
+    with light_file(installed) as file:
+        light, stock = ET.fromstring(file.read_text()), ET.fromstring(installed.read_text())  # noqa: S314  # installed
+        looks = [Path(mesh) for mesh in meshes(light, "visual")]
+        faces = [sum(line.startswith("f ") for line in mesh.read_text().splitlines()) for mesh in looks]
+        assert len(looks) == len(list(meshes(stock, "visual")))
+        assert all(
+            50 < count < 1_400 or mesh.stem == "finger" for count, mesh in zip(faces, looks, strict=True)
+        )
+        assert sum(faces) < MOST_FACES
+        touched = [Path(mesh) for mesh in meshes(light, "collision")]
+        assert [mesh.relative_to(installed.parent) for mesh in touched] == [
+            Path(mesh.removeprefix("package://")) for mesh in meshes(stock, "collision")
+        ]
+    for root in (light, stock):
+        for mesh in root.iter("mesh"):
+            mesh.set("filename", "")
+        for link in root.findall("link"):
+            for look in link.findall("visual"):
+                link.remove(look)
+    assert ET.canonicalize(ET.tostring(light)) == ET.canonicalize(ET.tostring(stock))
+    assert not file.exists()
+    assert installed.exists()
+
+
+def test_thinning_keeps_the_extent() -> None:
+    """A thinned link reaches as far as it did, within a cell."""
+    stl = Path(data_folder()) / "kuka_iiwa/meshes/link_1.stl"
+    fine_V3 = np.frombuffer(stl.read_bytes(), STL_FACE, offset=STL_HEAD)["corner"].reshape(-1, 3)
+    rows = [line.split() for line in thinned(stl).splitlines()]
+    thin_V3 = np.array([row[1:] for row in rows if row[0] == "v"], float)
+    assert np.abs(thin_V3.max(0) - fine_V3.max(0)).max() < CELL
+    assert np.abs(thin_V3.min(0) - fine_V3.min(0)).max() < CELL
+    corners = {int(number) for row in rows if row[0] == "f" for number in row[1:]}
+    assert corners <= set(range(1, len(thin_V3) + 1))
