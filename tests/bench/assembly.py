@@ -33,6 +33,7 @@ import numpy as np
 
 from arenas.assembly import Assembly, preset
 from arenas.assembly.physics.world import World
+from arenas.assembly.pixels import SIDE
 from marl.hosting import make_pool
 from marl.loading import ArenaRef
 from marl.spec import Ticket
@@ -70,7 +71,7 @@ CONTROLS = (
 )
 OVERSIZE = {"clearance": -0.001}
 COPIES, HOSTED = 4, 32
-PARTS = ("speeds", "resets", "memory", "hosts", "peer", "scripted", "controls", "oversize")
+PARTS = ("speeds", "resets", "memory", "pixels", "hosts", "peer", "scripted", "controls", "oversize")
 
 
 def share(player: str, name: str, changed: dict[str, Any], count: int) -> float:
@@ -238,6 +239,51 @@ def memory() -> Iterator[Row]:
         yield Row(work, "45 MiB each", 1024 / 45, 1024 / each, "clients in a GiB", 1.0)
 
 
+def pixels(count: int) -> Iterator[Row]:
+    """An arm's image beside one of the meshes that films show; actions with images beside actions without."""
+    for arm, bar in (("panda", 8.0), ("kuka", None)):
+        looks: tuple[dict[str, Any], ...] = ({"render_mode": "rgb_array"}, {"observation": "pixels"})
+        drawn = in_turns(5, *(functools.partial(images, {"arm": arm, **look}, count) for look in looks))
+        yield Row(
+            f"an image 84 x 84, 2 arms, {arm}", "stock meshes", drawn[0], drawn[1], "images/s (CPU)", bar
+        )
+    for arms in (1, 2, 4):
+        sees = ({"arms": arms}, {"arms": arms, "observation": "pixels"})
+        done = in_turns(5, *(functools.partial(stepped, options, count) for options in sees))
+        yield Row(
+            f"actions with an image an arm, {arms} arms",
+            "without images",
+            done[0],
+            done[1],
+            "actions/s (CPU)",
+        )
+
+
+def images(options: dict[str, Any], count: int) -> float:
+    """Images of an arm's camera in a second of CPU time."""
+    arena = Assembly(**preset("lift", **options))
+    arena.reset(seed=0)
+    start = time.process_time()
+    for i in range(count):
+        arena.cell.world.seen_by(i % 2, SIDE)
+    spent = time.process_time() - start
+    arena.close()
+    return count / spent
+
+
+def stepped(options: dict[str, Any], count: int) -> float:
+    """Random actions in a second of CPU time."""
+    arena = Assembly(**preset("lift", **options))
+    arena.reset(seed=0)
+    moves = random_moves(arena, count, 0)
+    start = time.process_time()
+    for move in moves:
+        arena.step(move)
+    spent = time.process_time() - start
+    arena.close()
+    return count / spent
+
+
 def hosted(hosts: int, seconds: float) -> float:
     """Actions a second of a pool of host processes: two groups, so that none waits for the slower one."""
     pool = make_pool(ArenaRef(ARENA, preset("lift")), copies=HOSTED, groups=2, hosts=hosts)
@@ -314,6 +360,7 @@ def main() -> None:
         "speeds": lambda: speeds(60 if quick else 200),
         "resets": lambda: resets(100 if quick else 500),
         "memory": memory,
+        "pixels": lambda: pixels(5 if quick else 20),
         "hosts": lambda: scaling(2.0 if quick else 6.0),
         "peer": lambda: beside_panda_gym(100 if quick else 500),
         "scripted": lambda: scripted(matches_each),
