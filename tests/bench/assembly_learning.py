@@ -95,7 +95,9 @@ TASKS = (
     simple("S0 reach 2 cm, 2 arms", preset("reach"), 80_000, 90),
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
-    simple("S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 120_000, None, learner="maddpg", final=200),
+    simple(
+        "S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 400_000, None, learner="maddpg", final=200, exams=10
+    ),
     Task(
         "S1 lift, curriculum", preset("s1"), curriculum(preset("s1"), 300_000), 80, exams=12, changed=PRECISE
     ),
