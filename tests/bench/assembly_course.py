@@ -48,6 +48,7 @@ class Course:
         options: Mapping[str, Any],
         seed: int,
         learner: str = "ppo",
+        tuned: str = "ppo",
         changed: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         torch.set_num_threads(1)
@@ -55,8 +56,8 @@ class Course:
         with self._pool([options], 1) as pool:
             self.spec = pool.spec
         made = learner_class(learner)
-        self._preset = {**read_preset(f"assembly/{learner}"), **changed}
-        self._rollout = read_scale(f"assembly/{learner}").rollout or ROLLOUT
+        self._preset = {**read_preset(f"assembly/{tuned}"), **changed}
+        self._rollout = read_scale(f"assembly/{tuned}").rollout or ROLLOUT
         self.learner = made(self.spec, made.Settings.read(learner, self._preset), seed)
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         self.actions, self.cpu_s = 0, 0.0

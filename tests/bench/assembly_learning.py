@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # this folder would hide packages
 
+from agents.tuned import read_options
 from arenas.assembly import preset
 from tests.bench.assembly_course import Course
 from tests.bench.table import Row, show
@@ -48,6 +49,8 @@ class Task:
     stages: Stages
     bar: float | None = None
     learner: str = "ppo"
+    tuned: str = "ppo"
+    """The preset of assembly that it starts from."""
     shown: int = 0
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
@@ -66,7 +69,7 @@ def simple(name: str, options: dict[str, Any], actions: int, bar: float | None, 
 
 def from_home(options: dict[str, Any]) -> dict[str, Any]:
     """S1 as it is trained in: an arm is paid for its own block, matches are short, the solver fast."""
-    return {**options, "team_weight": 0.0, "iterations": 20, "max_steps": 60}
+    return {**options, **(read_options("assembly/lift") or {})}
 
 
 def curriculum(options: dict[str, Any], actions: int) -> Stages:
@@ -77,15 +80,7 @@ def curriculum(options: dict[str, Any], actions: int) -> Stages:
     return tuple((starts, actions * part // 15) for starts, part in parts)
 
 
-PRECISE = {
-    "minibatch": 256,
-    "target_kl": 0.03,
-    "explore": 0.4,
-    "lr_end": 0.2,
-    "anneal_decisions": 300_000,
-}
-"""How PPO learns to grasp: less noise at the start, and more, smaller steps, smallest at last."""
-MORE_ARMS = {**PRECISE, "minibatch": 512, "anneal_decisions": 600_000}
+MORE_ARMS = {"minibatch": 512, "anneal_decisions": 600_000}
 """Four arms give twice the decisions of two."""
 FINE = {"gamma": 0.98, "lr": 1e-4, "target_kl": 0.01, "adapt": True, "warm_up": 8_000, "normalise": False}
 """How PPO goes on from a clone."""
@@ -96,18 +91,23 @@ TASKS = (
     simple("S0 at discount 0.98", preset("reach"), 80_000, None, changed={"gamma": 0.98}),
     simple("S0 by clipped boxes", preset("reach"), 80_000, None, changed={"box": "clipped"}),
     simple(
-        "S0 reach 2 cm, 2 arms, MADDPG", preset("reach"), 400_000, None, learner="maddpg", final=200, exams=10
+        "S0 reach 2 cm, 2 arms, MADDPG",
+        preset("reach"),
+        400_000,
+        None,
+        learner="maddpg",
+        tuned="maddpg",
+        final=200,
+        exams=10,
     ),
-    Task(
-        "S1 lift, curriculum", preset("s1"), curriculum(preset("s1"), 300_000), 80, exams=12, changed=PRECISE
-    ),
+    Task("S1 lift, curriculum", preset("s1"), curriculum(preset("s1"), 300_000), 80, exams=12, tuned="lift"),
     Task(
         "S1 lift, no curriculum",
         preset("s1"),
         (((from_home(preset("s1")),), 300_000),),
         80,
         exams=12,
-        changed=PRECISE,
+        tuned="lift",
     ),
     Task(
         "S1 lift, 4 arms, curriculum",
@@ -115,24 +115,27 @@ TASKS = (
         curriculum(preset("lift", arms=4), 600_000),
         None,
         exams=12,
+        tuned="lift",
         changed=MORE_ARMS,
     ),
     simple("S1 lift, cloned", preset("lift"), 0, None, shown=250),
     simple("S4 carry, cloned", preset("carry"), 0, None, shown=300),
     simple("S1 lift, clone that PPO trains on", preset("lift"), 24_576, 80, shown=250, exams=2, changed=FINE),
-    simple("S1 lift, the clone's actions without it", preset("lift"), 48_576, None, exams=2, changed=PRECISE),
+    simple("S1 lift, the clone's actions without it", preset("lift"), 48_576, None, exams=2, tuned="lift"),
     simple("S1 lift, clone, PPO as usual", preset("lift"), 24_576, None, shown=250, exams=2, explore=0.2),
     simple(
         "S4 carry, clone that PPO trains on", preset("carry"), 24_576, None, shown=300, exams=2, changed=FINE
     ),
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
+    simple("S2 stack, cloned from more", preset("stack"), 0, None, shown=1600),
+    simple("S5 insert, cloned from more", preset("insert"), 0, None, shown=1600),
 )
 
 
 def run(task: Task, seed: int, share: float) -> Course:
     """Train, and examine."""
-    course = Course(task.name, task.options, seed, task.learner, task.changed)
+    course = Course(task.name, task.options, seed, task.learner, task.tuned, task.changed)
     if task.shown:
         with tempfile.TemporaryDirectory() as folder:
             steps = max(50, int(task.shown * share))
