@@ -68,9 +68,10 @@ def write_policy(
 
 
 def load_policy(folder: Path, spec: Spec) -> FrozenPolicy:
-    """The policy of a snapshot; SnapshotError where the arena's spaces are not those it was trained on."""
+    """The policy of a snapshot; SnapshotError where the arena, or its spaces, are not as they were then."""
     manifest, arrays = snapshot.read(folder)
     checkpoint.check(folder, manifest, {"kind": KIND})
+    _check_version(folder, spec, manifest)
     architecture = Architecture.from_json(manifest["architecture"])
     nets: dict[str, ActorNet] = {}
     for role in spec.roles:
@@ -98,6 +99,17 @@ def _shape(role: Role) -> dict[str, Any]:
         "masked": role.masked,
         "seats": list(role.seats),
     }
+
+
+def _check_version(folder: Path, spec: Spec, manifest: Mapping[str, Any]) -> None:
+    """Equal spaces may mean something else in another version of an arena."""
+    if manifest["arena"] == spec.arena and manifest["version"] != spec.version:
+        raise SnapshotError(
+            str(folder),
+            got=f"a policy trained in version {manifest['version']} of {spec.arena}",
+            expected=f"version {spec.version}",
+            remedy="Train it anew: what it sees, does or is paid for has changed since.",
+        )
 
 
 def _check_role(folder: Path, spec: Spec, role: Role, held: Mapping[str, Any], *, separate: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,6 +194,16 @@ def test_an_arena_of_other_spaces_is_refused(
     folder = learner_of(spec_of(role_of()), **kind).snapshot(tmp_path, LINEAGE)
     with pytest.raises(SnapshotError, match=key):
         load_policy(folder, spec_of(other))
+
+
+def test_another_version_of_the_arena_is_refused(tmp_path: Path) -> None:
+    """Spaces may be equal and mean something else; in another arena the number means nothing."""
+    spec = spec_of(role_of())
+    folder = learner_of(spec).snapshot(tmp_path, LINEAGE)
+    with pytest.raises(SnapshotError, match=r"version 1 of toy(.|\n)*version 2") as caught:
+        load_policy(folder, replace(spec, version="2"))
+    assert caught.value.remedy
+    load_policy(folder, replace(spec, arena="elsewhere", version="2"))
 
 
 def test_shared_parameters_play_any_number_of_seats(tmp_path: Path) -> None:
