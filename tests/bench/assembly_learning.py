@@ -129,6 +129,7 @@ TASKS = (
     simple("S2 stack, cloned", preset("stack"), 0, None, shown=400),
     simple("S5 insert, cloned", preset("insert"), 0, None, shown=400),
     simple("S2 stack, cloned from more", preset("stack"), 0, None, shown=1600),
+    simple("S4 carry, cloned from more", preset("carry"), 0, None, shown=1200),
     simple("S5 insert, cloned from more", preset("insert"), 0, None, shown=1600),
 )
 
