@@ -79,15 +79,15 @@ def plan_of(product: Product | None, arms: int, *, suction: bool, tolerance: flo
 
 
 def _orders(mate_M: NDArray[Any], arms: int, parts: int) -> NDArray[np.int64]:
-    """For each arm its own parts in the order of their mates, then its next neighbour's, fixed ones last.
+    """For each arm its own parts as it comes to move them, then its next neighbour's, fixed ones last.
 
     So one policy is right for all arms: what is first is what it is to move.
     """
 
     def rank(arm: int, part: int) -> tuple[int, int, int]:
-        mates = np.flatnonzero(mate_M["part"] == part)
-        hands = np.flatnonzero(mate_M["hand"][mates].any(0))
-        return int(min((hands - arm) % arms, default=arms)), int(min(mates, default=0)), part
+        mate, hand = np.nonzero(mate_M["hand"] * (mate_M["part"] == part)[:, None])
+        turns = zip(((hand - arm) % arms).tolist(), mate.tolist(), strict=True)
+        return (*min(turns, default=(arms, 0)), part)
 
     orders = [sorted(range(parts), key=partial(rank, arm)) for arm in range(arms)]
     return np.array(orders, np.int64).reshape(arms, parts)

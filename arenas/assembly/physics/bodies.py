@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,14 @@ def add_table(p: Any, client: int, scene: Scene) -> int:  # noqa: ANN401  # the 
 def add_arms(p: Any, client: int, scene: Scene) -> list[int]:  # noqa: ANN401
     """The arms of the scene, where they stand."""
     file = Path(data_folder()) / scene.robot.urdf
-    with light_file(file) if scene.look == "light" else nullcontext(file) as urdf:
-        return [_add_arm(p, client, scene, urdf, base_3) for base_3 in scene.base_N3]
+    if scene.look != "light":
+        return [_add_arm(p, client, scene, file, base_3) for base_3 in scene.base_N3]
+    with light_file(file) as urdf:
+        # The engine would keep meshes by the names of their files, for all worlds and for good.
+        p.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=client)
+        arms = [_add_arm(p, client, scene, urdf, base_3) for base_3 in scene.base_N3]
+        p.setPhysicsEngineParameter(enableFileCaching=1, physicsClientId=client)
+    return arms
 
 
 def _add_arm(p: Any, client: int, scene: Scene, urdf: Path, base_3: tuple[float, float, float]) -> int:  # noqa: ANN401

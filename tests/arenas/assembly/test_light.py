@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import pytest
 
 pytest.importorskip("pybullet", reason="the physics engine has no wheel for this Python")
 
+from arenas.assembly import Assembly, preset
+from arenas.assembly.physics import light
 from arenas.assembly.physics.engine import data_folder
 from arenas.assembly.physics.light import CELL, STL_FACE, STL_HEAD, light_file, thinned
 from arenas.assembly.robots import ROBOTS
@@ -33,27 +36,39 @@ def test_a_light_arm_has_few_faces_and_is_the_same_arm(name: str) -> None:
     """All but looks is as installed; the file and its meshes are gone afterwards."""
     installed = Path(data_folder()) / ROBOTS[name].urdf
     with light_file(installed) as file:
-        light, stock = ET.fromstring(file.read_text()), ET.fromstring(installed.read_text())  # noqa: S314  # installed
-        looks = [Path(mesh) for mesh in meshes(light, "visual")]
+        coarse, stock = ET.fromstring(file.read_text()), ET.fromstring(installed.read_text())  # noqa: S314  # installed
+        looks = [Path(mesh) for mesh in meshes(coarse, "visual")]
         faces = [sum(line.startswith("f ") for line in mesh.read_text().splitlines()) for mesh in looks]
         assert len(looks) == len(list(meshes(stock, "visual")))
         assert all(
             50 < count < 1_400 or mesh.stem == "finger" for count, mesh in zip(faces, looks, strict=True)
         )
         assert sum(faces) < MOST_FACES
-        touched = [Path(mesh) for mesh in meshes(light, "collision")]
+        touched = [Path(mesh) for mesh in meshes(coarse, "collision")]
         assert [mesh.relative_to(installed.parent) for mesh in touched] == [
             Path(mesh.removeprefix("package://")) for mesh in meshes(stock, "collision")
         ]
-    for root in (light, stock):
+    for root in (coarse, stock):
         for mesh in root.iter("mesh"):
             mesh.set("filename", "")
         for link in root.findall("link"):
             for look in link.findall("visual"):
                 link.remove(look)
-    assert ET.canonicalize(ET.tostring(light)) == ET.canonicalize(ET.tostring(stock))
+    assert ET.canonicalize(ET.tostring(coarse)) == ET.canonicalize(ET.tostring(stock))
     assert not file.exists()
     assert installed.exists()
+
+
+def test_the_engine_keeps_no_coarse_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another mesh in a file of the same name is another look: else each world's would stay in memory."""
+    monkeypatch.setattr(light, "TemporaryDirectory", lambda: nullcontext(tmp_path))
+    seen = []
+    for cell in (CELL, 10 * CELL):
+        monkeypatch.setattr(light, "CELL", cell)
+        arena = Assembly(**preset("lift", arms=1, arm="kuka", observation="pixels"))
+        seen.append(arena.reset(seed=1)[0]["arm_0"]["pixels"])
+        arena.close()
+    assert (seen[0] != seen[1]).any(2).mean() > 0.01
 
 
 def test_thinning_keeps_the_extent() -> None:

@@ -11,11 +11,11 @@ pytest.importorskip("pybullet", reason="the physics engine has no wheel for this
 
 from arenas.assembly import Assembly, preset
 from arenas.assembly.kernel.layout import slices_of
+from arenas.assembly.plan import plan_of
+from arenas.assembly.product import Block, Hand, Joint, Mate, Part, Product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Row = NDArray[np.float32]
 
 pytestmark = pytest.mark.timeout(900)  # numba compiles the kernel in a fresh checkout
 
@@ -76,12 +76,31 @@ def test_arms_around_the_table_see_the_same(name: str, arms: int, seed: int) -> 
     ],
 )
 def test_an_arm_sees_its_own_parts_first(stage: str, arms: int, expected: list[list[str]]) -> None:
-    """Its own in the order of their mates, then its neighbour's; what nobody moves comes last."""
+    """Its own as it comes to move them, then its neighbour's; what nobody moves comes last."""
     arena = Assembly(**preset(stage, arms=arms))
     assert arena.product is not None
     names = [part.name for part in arena.product.parts]
     assert [[names[k] for k in row] for row in arena.plan.order_NK] == expected
     arena.close()
+
+
+def test_an_arms_order_is_that_of_its_own_turns() -> None:
+    """A part that an arm takes over late comes late for it, however early others move it."""
+    blocks = (Block(size=(0.04, 0.04, 0.04)),)
+    names = ("fixed", "passed", "own", "third")
+    parts = tuple(Part(name=name, blocks=blocks, start=(0, 0, 0)) for name in names)
+    steps = (("passed", 1), ("own", 0), ("passed", 0), ("third", 2))
+    mates = tuple(
+        Mate(part=part, hands=(Hand(arm=arm),), joints=(Joint(at=(0, 0, 0)),)) for part, arm in steps
+    )
+    product = Product(name="turns", arms=3, parts=parts, mates=mates)
+    order_NK = plan_of(product, 4, suction=False, tolerance=None).order_NK
+    assert [[names[k] for k in row] for row in order_NK] == [
+        ["own", "passed", "third", "fixed"],
+        ["passed", "third", "own", "fixed"],
+        ["third", "own", "passed", "fixed"],
+        ["own", "passed", "third", "fixed"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["carry", "insert"])
