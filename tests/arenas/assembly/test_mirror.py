@@ -84,6 +84,21 @@ def test_an_arm_sees_its_own_parts_first(stage: str, arms: int, expected: list[l
     arena.close()
 
 
+def test_an_arm_sees_the_next_one_first() -> None:
+    """The other arms go around the table from the next seat on; absent ones are zeros, and last."""
+    arena = Assembly(**preset("reach", arms=3, seats=4))
+    arena.reset(seed=1)
+    cell, spans = arena.cell, slices_of(4, 0, 5)
+    for arm, row in enumerate(cell.observation_NO):
+        base_44 = cell.world.base_N44[arm]
+        for place in range(2):
+            tool_3 = cell.tool_N44[(arm + 1 + place) % 3, :3, 3]
+            expected = base_44[:3, :3].T @ (tool_3 - base_44[:3, 3])
+            np.testing.assert_allclose(row[slice(*spans[f"other_{place}.tool"])], expected, atol=1e-6)
+        assert not row[spans["other_2.tool"][0] : spans["other_2.wrist"][1]].any()
+    arena.close()
+
+
 def test_an_arms_order_is_that_of_its_own_turns() -> None:
     """A part that an arm takes over late comes late for it, however early others move it."""
     blocks = (Block(size=(0.04, 0.04, 0.04)),)
