@@ -139,13 +139,13 @@ def test_only_the_image_says_where_parts_are() -> None:
 
 def test_the_site_is_in_the_arms_own_frame() -> None:
     """Where to build: drawn with the match, told to each arm as seen from its base."""
-    arena = seeing("carry")
+    arena = seeing("carry", arms=4)
     seen, _ = arena.reset(seed=2)
     site = slice(*pixel_slices(5)["site"])
     x, y = arena.cell.site_44[:2, 3]
     assert abs(x) > 1e-3
-    np.testing.assert_allclose(seen["arm_0"]["own"][site], (x + 0.6, y), atol=1e-6)
-    np.testing.assert_allclose(seen["arm_1"]["own"][site], (0.6 - x, -y), atol=1e-6)
+    np.testing.assert_allclose(seen["arm_0"]["own"][site], (x + 0.68, y), atol=1e-6)
+    np.testing.assert_allclose(seen["arm_1"]["own"][site], (y + 0.68, -x), atol=1e-6)
     arena.close()
 
 
