@@ -101,7 +101,7 @@ class Fleet:
         elif kind == wire.READY:
             peer.ready = True
         elif kind == wire.STRANGE:
-            self._bury(peer, "a new process answers in its place")
+            self._strange(peer)
         elif kind == wire.TAKEN:
             self._taken(peer)
         else:
@@ -298,13 +298,27 @@ class Fleet:
         elif peer.cut:
             peer.cut = False
             LOG.warning("%s: the connection broke and is back", peer)
-            if not peer.ready:
-                self._greet_again(peer)
-            for message in peer.asked.values():
-                self._router.send(peer, message)
-            for group, under_way in enumerate(self.rounds):
-                if peer in under_way.waiting:
-                    self.order(peer, group)
+            self._repeat(peer)
+
+    def _strange(self, peer: Peer) -> None:
+        """A process that was not greeted answers.
+
+        It took a host's place, or the process before it took our greeting along as it ended: no loss.
+        """
+        if peer.ready:
+            self._bury(peer, "a new process answers in its place")
+        else:
+            self._repeat(peer)
+
+    def _repeat(self, peer: Peer) -> None:
+        """Send again what is open: it may have been lost on its way."""
+        if not peer.ready:
+            self._greet_again(peer)
+        for message in peer.asked.values():
+            self._router.send(peer, message)
+        for group, under_way in enumerate(self.rounds):
+            if peer in under_way.waiting:
+                self.order(peer, group)
 
     def _bury(self, peer: Peer, why: str, cause: MarlError | None = None) -> None:
         """End a host for good, note what is lost with it, and start its successor."""

@@ -15,10 +15,11 @@ import pytest
 
 from marl.batch import LocalPool
 from marl.errors import ArenaFaultError, ConfigError, HostError
-from marl.hosting import HostPool
+from marl.hosting import HostPool, wire
 from marl.hosting.keeper import Keeper, endpoints
 from marl.hosting.keys import load_keys, make_keys
 from marl.hosting.link import resolved
+from marl.hosting.router import Router
 from marl.loading import build
 from marl.spec import Ticket
 from tests.hosting.driving import Driver, counter, descriptors, free_port, history, kept
@@ -26,6 +27,8 @@ from tests.hosting.relay import Relay
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from marl.hosting.peer import Peer
 
 
 @pytest.fixture
@@ -139,6 +142,34 @@ def test_a_remote_arena_that_raises_tells_where_and_what() -> None:
                 pool.receive(0)
             assert pool.receive(0).lost_B.all()
             pool.orders[0].follow(0, Ticket(0, 1))
+
+
+def test_a_greeting_that_a_dying_process_took_along_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next process hears the rest of it first; that is no second death of the host."""
+    send = Router.send
+    lost: list[bytes] = []
+
+    def lossy(router: Router, peer: Peer, header: bytes, body: bytes | None = None) -> None:
+        if not lost and wire.unpack(header)[:2] == [wire.HELLO, 2]:
+            lost.append(header)
+        else:
+            send(router, peer, header, body)
+
+    monkeypatch.setattr(Router, "send", lossy)
+    with (
+        kept() as addresses,
+        HostPool(counter(length=50, fault="raise", at=9), hosts=addresses, copies=2, groups=1) as pool,
+    ):
+        driver = Driver(pool)
+        pool.orders[0].action["adder"][...] = 9
+        pool.send(0)
+        with pytest.raises(ArenaFaultError):
+            pool.receive(0)
+        assert pool.receive(0).lost_B.all()
+        pool.orders[0].follow(0, Ticket(0, 1))
+        assert not driver.step().lost_B.any()
+        assert lost
+        assert pool.metrics()["host_0/restarts"] == 1
 
 
 def test_a_broken_connection_loses_nothing() -> None:
