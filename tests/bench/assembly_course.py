@@ -48,7 +48,7 @@ class Course:
         options: Mapping[str, Any],
         seed: int,
         learner: str = "ppo",
-        tuned: str = "ppo",
+        tuned: str = "",
         changed: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         torch.set_num_threads(1)
@@ -56,8 +56,9 @@ class Course:
         with self._pool([options], 1) as pool:
             self.spec = pool.spec
         made = learner_class(learner)
-        self._preset = {**read_preset(f"assembly/{tuned}"), **changed}
-        self._rollout = read_scale(f"assembly/{tuned}").rollout or ROLLOUT
+        tuned = f"assembly/{tuned or learner}"
+        self._preset = {**read_preset(tuned), **changed}
+        self._rollout = read_scale(tuned).rollout or ROLLOUT
         self.learner = made(self.spec, made.Settings.read(learner, self._preset), seed)
         self._lineup = dict.fromkeys(self.spec.seats, ME)
         self.actions, self.cpu_s = 0, 0.0

@@ -49,8 +49,8 @@ class Task:
     stages: Stages
     bar: float | None = None
     learner: str = "ppo"
-    tuned: str = "ppo"
-    """The preset of assembly that it starts from."""
+    tuned: str = ""
+    """The preset of assembly that it starts from; default: the learner's."""
     shown: int = 0
     noises: tuple[float, ...] = (0.0, 0.05, 0.1)
     epochs: int = 40
@@ -96,7 +96,6 @@ TASKS = (
         400_000,
         None,
         learner="maddpg",
-        tuned="maddpg",
         final=200,
         exams=10,
     ),
